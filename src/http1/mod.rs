@@ -1,0 +1,26 @@
+//! HTTP/1.1, server side, as a pure function of bytes.
+//!
+//! Owns: heads, framing, bodies, the order of a connection. Does not own: sockets, time, Python.
+//! Rule: bytes in, values out; "need more bytes" is a result and no error.
+//! Spec: RFC 9110, RFC 9112. Deviations: docs/wire.md.
+#![forbid(unsafe_code)]
+
+mod conn;
+mod date;
+mod decode;
+mod encode;
+mod head;
+mod limits;
+mod violation;
+
+pub use conn::{Conn, Event};
+pub use date::HttpDate;
+pub use decode::BodyDecoder;
+pub use encode::{
+    encode_chunk, encode_continue, encode_full, encode_head, encode_head_end, encode_last_chunk,
+    encode_violation, status_allows_body, BodyFraming, BodyLength, FieldBlock, FieldFault, ReplyContext,
+    ResponseHead, SentHead,
+};
+pub use head::{Framing, Method, RequestHead, Version};
+pub use limits::Limits;
+pub use violation::Violation;

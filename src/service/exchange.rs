@@ -1,0 +1,268 @@
+//! Bytes between one request's connection and an application that answers later.
+//!
+//! Owns: the bounded request body queue, the bounded response queue, the disconnect flag, both sides' wakers.
+//! Does not own: what either side does with them.
+//! Rule: neither queue grows past its bound, a waker is called outside the lock, every state change wakes who waits.
+//! Threads: the connection side stays on its worker; the application side may be on any thread.
+
+use crate::http1::ResponseHead;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Bytes queued in one direction above which its producer must wait. uvicorn: 64 KiB.
+pub const HIGH_WATER_BYTES: usize = 64 * 1024;
+
+/// One request and its response, between a connection and an application.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Request body: connection to application.
+    inbound: VecDeque<Bytes>,
+    inbound_bytes: usize,
+    /// The connection has offered the last piece.
+    inbound_ended: bool,
+    /// The application has been told that the body ended.
+    inbound_end_told: bool,
+    /// The application asked for the body at least once (time for `100 Continue`).
+    inbound_wanted: bool,
+    /// Response: application to connection.
+    outbound: VecDeque<ReplyEvent>,
+    outbound_bytes: usize,
+    /// The application has said its last word (`Full`, `End` or `Abort`).
+    outbound_ended: bool,
+    /// No more response will be taken.
+    closed: Option<CloseReason>,
+    /// Woken by every change that the connection may act on.
+    connection: Option<Waker>,
+    /// Woken when `poll_inbound` has something new.
+    receiver: Option<Waker>,
+    /// Woken when there is room for more response, or none will be taken.
+    sender: Option<Waker>,
+}
+
+/// Why the connection takes no more response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer left before the response was whole.
+    Disconnected,
+    /// The response is whole, and written.
+    Complete,
+}
+
+/// What the application has to say, in order: `Full` alone, or `Head`, any `Chunk`s, then `End` or `Abort`.
+#[derive(Debug)]
+pub enum ReplyEvent {
+    /// A whole response.
+    Full(ResponseHead, Bytes),
+    /// The head of a streamed response.
+    Head(ResponseHead),
+    /// A piece of the body. Empty ones are dropped.
+    Chunk(Bytes),
+    /// The body ended well.
+    End,
+    /// The application failed. With no head sent: 500. After it: close without the final chunk.
+    Abort,
+}
+
+/// What the application's `receive` finds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Inbound {
+    /// A piece of the body, and whether more is to come.
+    Body(Bytes, bool),
+    /// The response cannot reach, or has reached, its peer.
+    Closed(CloseReason),
+}
+
+impl Exchange {
+    /// An exchange for a request whose body is empty, or was handed over whole.
+    pub fn without_body() -> Arc<Self> {
+        let exchange = Exchange::default();
+        {
+            let mut state = exchange.state.lock();
+            state.inbound_ended = true;
+            state.inbound_end_told = true;
+        }
+        Arc::new(exchange)
+    }
+
+    /// An exchange whose request body is still to come.
+    pub fn with_body() -> Arc<Self> {
+        Arc::new(Exchange::default())
+    }
+
+    // ---- Application side: any thread. ----
+
+    /// The next piece of the request body; after the last one, pending until the exchange is closed.
+    pub fn poll_inbound(&self, cx: &mut Context<'_>) -> Poll<Inbound> {
+        let mut state = self.state.lock();
+        let first_wish = !std::mem::replace(&mut state.inbound_wanted, true);
+        let found = if let Some(piece) = state.inbound.pop_front() {
+            state.inbound_bytes -= piece.len();
+            let more = !(state.inbound_ended && state.inbound.is_empty());
+            state.inbound_end_told |= !more;
+            Poll::Ready(Inbound::Body(piece, more))
+        } else if state.inbound_ended && !state.inbound_end_told {
+            state.inbound_end_told = true;
+            Poll::Ready(Inbound::Body(Bytes::new(), false))
+        } else if let Some(reason) = state.closed {
+            Poll::Ready(Inbound::Closed(reason))
+        } else {
+            remember(&mut state.receiver, cx);
+            Poll::Pending
+        };
+        let waker = if first_wish || found.is_ready() { state.connection.take() } else { None };
+        drop(state);
+        wake(waker);
+        found
+    }
+
+    /// Says the next thing of the response.
+    ///
+    /// # Errors
+    /// Gives back why nothing more is taken: the peer is gone, or the response was already ended.
+    pub fn push(&self, event: ReplyEvent) -> Result<(), CloseReason> {
+        let mut state = self.state.lock();
+        if let Some(reason) = state.closed {
+            return Err(reason);
+        }
+        if state.outbound_ended {
+            return Err(CloseReason::Complete);
+        }
+        match &event {
+            ReplyEvent::Chunk(data) => {
+                if data.is_empty() {
+                    return Ok(());
+                }
+                state.outbound_bytes += data.len();
+            }
+            ReplyEvent::Full(..) | ReplyEvent::End | ReplyEvent::Abort => state.outbound_ended = true,
+            ReplyEvent::Head(_) => {}
+        }
+        state.outbound.push_back(event);
+        let waker = state.connection.take();
+        drop(state);
+        wake(waker);
+        Ok(())
+    }
+
+    /// Ready when more response may be pushed, or when none will be taken (`Err`).
+    pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        let mut state = self.state.lock();
+        if let Some(reason) = state.closed {
+            return Poll::Ready(Err(reason));
+        }
+        if state.outbound_bytes < HIGH_WATER_BYTES {
+            return Poll::Ready(Ok(()));
+        }
+        remember(&mut state.sender, cx);
+        Poll::Pending
+    }
+
+    /// Ready when all that was pushed has been taken by the connection and written, or when none will be taken.
+    pub fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        let mut state = self.state.lock();
+        if let Some(reason) = state.closed {
+            return Poll::Ready(Err(reason));
+        }
+        if state.outbound.is_empty() && state.outbound_bytes == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        remember(&mut state.sender, cx);
+        Poll::Pending
+    }
+
+    /// Why no more response is taken, if so.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.state.lock().closed
+    }
+
+    // ---- Connection side: the connection's worker. ----
+
+    /// The application's next word. Registers the connection's waker, which any change wakes.
+    ///
+    /// The bytes of a `Chunk` count as queued until [`Exchange::written`] says that they went to the kernel.
+    pub fn poll_event(&self, cx: &mut Context<'_>) -> Poll<ReplyEvent> {
+        let mut state = self.state.lock();
+        match state.outbound.pop_front() {
+            Some(event) => Poll::Ready(event),
+            None => {
+                remember(&mut state.connection, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// So many bytes of chunks have gone to the kernel: there may be room again.
+    pub fn written(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.outbound_bytes -= bytes.min(state.outbound_bytes);
+        let waker = if state.outbound_bytes < HIGH_WATER_BYTES { state.sender.take() } else { None };
+        drop(state);
+        wake(waker);
+    }
+
+    /// The application has asked for the body.
+    pub fn is_body_wanted(&self) -> bool {
+        self.state.lock().inbound_wanted
+    }
+
+    /// More of the request body may be offered.
+    pub fn has_inbound_room(&self) -> bool {
+        self.state.lock().inbound_bytes < HIGH_WATER_BYTES
+    }
+
+    /// Offers a piece of the request body.
+    pub fn offer_body(&self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        state.inbound_bytes += piece.len();
+        state.inbound.push_back(piece);
+        let waker = state.receiver.take();
+        drop(state);
+        wake(waker);
+    }
+
+    /// The request body is whole.
+    pub fn end_body(&self) {
+        let mut state = self.state.lock();
+        state.inbound_ended = true;
+        let waker = state.receiver.take();
+        drop(state);
+        wake(waker);
+    }
+
+    /// No more response will be taken. Queued response bytes are dropped. The first reason stays.
+    pub fn close(&self, reason: CloseReason) {
+        let mut state = self.state.lock();
+        state.closed.get_or_insert(reason);
+        let dropped = std::mem::take(&mut state.outbound);
+        state.outbound_bytes = 0;
+        let (receiver, sender) = (state.receiver.take(), state.sender.take());
+        drop(state);
+        drop(dropped);
+        wake(receiver);
+        wake(sender);
+    }
+}
+
+fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) if waker.will_wake(cx.waker()) => {}
+        _ => *slot = Some(cx.waker().clone()),
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
