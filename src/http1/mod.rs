@@ -11,16 +11,19 @@ mod decode;
 mod encode;
 mod head;
 mod limits;
+mod scan;
+#[cfg(test)]
+mod tests;
 mod violation;
 
 pub use conn::{Conn, Event};
 pub use date::HttpDate;
 pub use decode::BodyDecoder;
 pub use encode::{
-    encode_chunk, encode_continue, encode_full, encode_head, encode_head_end, encode_last_chunk,
-    encode_violation, status_allows_body, BodyFraming, BodyLength, FieldBlock, FieldFault, ReplyContext,
-    ResponseHead, SentHead,
+    encode_chunk, encode_chunk_end, encode_chunk_size, encode_continue, encode_date, encode_full,
+    encode_head, encode_head_end, encode_last_chunk, encode_violation, render_head, status_allows_body,
+    BodyFraming, BodyLength, FieldBlock, FieldFault, ReplyContext, ResponseHead, SentHead,
 };
 pub use head::{Framing, Method, RequestHead, Version};
-pub use limits::Limits;
+pub use limits::{Limits, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_TARGET_BYTES};
 pub use violation::Violation;

@@ -188,8 +188,7 @@ impl<'a> Reply<'a> {
     pub fn rendered(self, head: &[u8], body: &Bytes) -> Outcome {
         let tail = &mut self.out.tail;
         tail.extend_from_slice(head);
-        tail.extend_from_slice(b"date: ");
-        tail.extend_from_slice(self.date.as_bytes());
+        http1::encode_date(tail, self.date);
         http1::encode_head_end(tail, &self.context);
         if !self.context.head_only {
             self.out.push(body.clone());

@@ -1,0 +1,1 @@
+//! Tables of heads and bodies, raw bytes visible.
