@@ -68,6 +68,19 @@ impl OutBuf {
     }
 }
 
+/// Without the spaces and tabs at both ends (`OWS`, RFC 9110 section 5.6.3).
+pub fn trim_ows(bytes: &[u8]) -> &[u8] {
+    let is_ows = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = bytes.iter().position(|byte| !is_ows(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !is_ows(byte)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
+/// The members of a comma-separated list, trimmed, empty ones left out (RFC 9110 section 5.6.1.2).
+pub fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> + '_ {
+    value.split(|&byte| byte == b',').map(trim_ows).filter(|member| !member.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,13 @@
 //! One connection's order of things: head, body, drained, next head.
 //!
-//! Owns: which bytes may be read as what. Does not own: bytes (the caller's buffer), time.
-//! Rule (`no_smuggle`): a head is only parsed after the previous body ended; after a violation nothing is parsed.
-//! Spec: RFC 9112 sections 6.3 and 9.
+//! Owns: which bytes may be read as what. Rule (`no_smuggle`): a head is only parsed after the previous body ended.
 
-use super::decode::Piece;
+use super::decode::BodyEvent;
+use super::limits::MAX_EMPTY_LINES;
+use super::parse::{take_head, Unparsed};
 use super::scan::HeadScan;
 use super::{BodyDecoder, Framing, Limits, RequestHead, Violation};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// What the input holds next.
 #[derive(Debug)]
@@ -31,64 +31,110 @@ pub struct Conn {
 
 #[derive(Debug)]
 enum State {
-    ExpectHead(HeadScan),
+    /// The previous body, if any, ended. Bytes are those of a head.
+    ExpectHead { empty_lines: usize, scan: HeadScan },
+    /// Bytes are those of a body.
     ExpectBody(BodyDecoder),
-    Broken(Violation),
+    /// No byte is read any more.
+    Failed(Violation),
+}
+
+impl State {
+    fn expect_head() -> Self {
+        State::ExpectHead { empty_lines: 0, scan: HeadScan::new() }
+    }
 }
 
 impl Conn {
-    /// A connection on which nothing has been read.
     pub fn new(limits: Limits) -> Self {
-        Conn { limits, state: State::ExpectHead(HeadScan::default()) }
+        Conn { limits, state: State::expect_head() }
     }
 
-    /// Takes the next event off the front of `input`.
+    /// Takes the next event off the front of `input`. After a violation the connection is closed: further calls repeat it.
     ///
-    /// # Errors
-    /// The peer broke HTTP: answer and close. Further calls repeat the violation.
+    /// Between calls `input` may only grow at its end: its front is remembered.
     pub fn next_event(&mut self, input: &mut BytesMut) -> Result<Event, Violation> {
-        let found = match &mut self.state {
-            State::ExpectHead(scan) => match scan.find_end(input, &self.limits) {
-                Ok(None) => return Ok(Event::NeedMore),
-                Ok(Some(length)) => {
-                    let bytes = input.split_to(length).freeze();
-                    RequestHead::parse(bytes, &self.limits).map(Event::Head)
-                }
-                Err(violation) => Err(violation),
-            },
-            State::ExpectBody(decoder) => match decoder.next_piece(input) {
-                Ok(Piece::NeedMore) => return Ok(Event::NeedMore),
-                Ok(Piece::Data(data)) => return Ok(Event::Body(data)),
-                Ok(Piece::End) => Ok(Event::BodyEnd),
-                Err(violation) => Err(violation),
-            },
-            State::Broken(violation) => return Err(*violation),
+        let result = match &mut self.state {
+            State::Failed(violation) => Err(*violation),
+            State::ExpectBody(decoder) => decoder.next_event(input).map(|event| match event {
+                BodyEvent::NeedMore => Event::NeedMore,
+                BodyEvent::Piece(piece) => Event::Body(piece),
+                BodyEvent::End => Event::BodyEnd,
+            }),
+            State::ExpectHead { empty_lines, scan } => next_head(input, &self.limits, empty_lines, scan),
         };
-        self.state = match &found {
+        match &result {
+            Err(violation) => self.state = State::Failed(*violation),
             Ok(Event::Head(head)) if head.framing() != Framing::None => {
-                State::ExpectBody(BodyDecoder::new(head.framing(), self.limits))
+                self.state = State::ExpectBody(BodyDecoder::new(head.framing(), self.limits));
             }
-            Ok(_) => State::ExpectHead(HeadScan::default()),
-            Err(violation) => State::Broken(*violation),
-        };
-        found
+            Ok(Event::Head(_) | Event::BodyEnd) => self.state = State::expect_head(),
+            Ok(Event::NeedMore | Event::Body(_)) => {}
+        }
+        result
     }
 
     /// True when the current request's body has been read to its end (or it had none), or no request was read yet.
     pub fn is_drained(&self) -> bool {
-        matches!(self.state, State::ExpectHead(_))
+        matches!(self.state, State::ExpectHead { .. })
     }
 
-    /// True between requests with no byte of a next head seen.
+    /// True between requests with no byte of a next head seen in `input` (leading CRLF aside).
     pub fn is_idle(&self, input: &BytesMut) -> bool {
-        matches!(&self.state, State::ExpectHead(scan) if scan.is_untouched(input))
+        self.is_drained() && input.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
     }
 
     /// Bytes of the current body still to come where the length is known.
     pub fn body_left(&self) -> Option<u64> {
         match &self.state {
+            State::ExpectHead { .. } => Some(0),
             State::ExpectBody(decoder) => decoder.left(),
-            _ => Some(0),
+            State::Failed(_) => None,
+        }
+    }
+}
+
+fn next_head(
+    input: &mut BytesMut,
+    limits: &Limits,
+    empty_lines: &mut usize,
+    scan: &mut HeadScan,
+) -> Result<Event, Violation> {
+    let is_first_look = scan.is_fresh();
+    if is_first_look {
+        skip_empty_lines(input, empty_lines)?;
+        if matches!(input[..], [] | [b'\r']) {
+            return Ok(Event::NeedMore);
+        }
+        // Most heads arrive whole: those are parsed at once, and never scanned.
+        match take_head(input, limits) {
+            Ok(head) => return Ok(Event::Head(head)),
+            Err(Unparsed::Refused(violation)) => return Err(violation),
+            Err(Unparsed::AskScan) => {}
+        }
+    }
+    if !scan.advance(input, limits)? {
+        return Ok(Event::NeedMore);
+    }
+    match take_head(input, limits) {
+        Ok(head) => Ok(Event::Head(head)),
+        Err(Unparsed::Refused(violation)) => Err(violation),
+        Err(Unparsed::AskScan) => Err(Violation::BadHead),
+    }
+}
+
+fn skip_empty_lines(input: &mut BytesMut, empty_lines: &mut usize) -> Result<(), Violation> {
+    loop {
+        match input[..] {
+            [b'\r', b'\n', ..] => {
+                *empty_lines += 1;
+                if *empty_lines > MAX_EMPTY_LINES {
+                    return Err(Violation::TooManyEmptyLines);
+                }
+                input.advance(2);
+            }
+            [b'\r', _, ..] => return Err(Violation::BareCr),
+            _ => return Ok(()),
         }
     }
 }

@@ -1,244 +1,264 @@
 //! Request bodies: by length, chunked with trailers.
 //!
-//! Owns: [`BodyDecoder`]. Does not own: which framing applies (`head`).
-//! Rule: zero copy, pieces are split off the input; a size is checked before its bytes are taken; nothing past the end
-//! of the body is touched. Spec: RFC 9112 sections 6 and 7.
+//! Owns: [`BodyDecoder`]. Does not own: what follows a body (`conn`).
+//! Rule: zero copy, pieces are split off the input; sizes are checked before bytes are taken; framing bytes are
+//! consumed as they are read, so that no byte is looked at twice.
+//! Spec: RFC 9112 sections 6 and 7.
 
-use super::scan::is_token_byte;
-use super::{Framing, Limits, Violation};
+use super::chars;
+use super::limits::{Limits, MAX_CHUNK_EXTENSION_BYTES, MAX_CHUNK_SIZE_DIGITS};
+use super::scan::{FieldScan, Line};
+use super::{Framing, Violation};
 use bytes::{Buf, Bytes, BytesMut};
-
-/// Bytes of one chunk-size line, extensions included. hyper allows 16 KiB of extensions in all; ours are a line's.
-const MAX_CHUNK_LINE_BYTES: usize = 256;
-
-/// Bytes of extensions in one body: a thousand tiny chunks may not carry a megabyte of them.
-const MAX_EXTENSION_BYTES: u64 = 16 * 1024;
-
-/// What a decoder found at the front of its input.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
-    NeedMore,
-    Data(Bytes),
-    End,
-}
 
 /// Decodes one body. Used through [`super::Conn`]; public for fuzz targets.
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: State,
-    limits: Limits,
-    decoded_bytes: u64,
-    extension_bytes: u64,
-    trailer_bytes: usize,
-    trailer_fields: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a body holds next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyEvent {
+    /// Nothing whole yet: read more, then ask again.
+    NeedMore,
+    /// A non-empty piece.
+    Piece(Bytes),
+    /// The body ended, its trailer section too. Said again when asked again.
+    End,
+}
+
+#[derive(Debug)]
 enum State {
-    ExpectData(u64),
-    ExpectChunkSize,
-    ExpectChunkData(u64),
-    ExpectChunkEnd,
-    ExpectTrailer,
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunked(Chunked),
     Ended,
 }
 
 impl BodyDecoder {
-    /// For a body framed so.
+    /// A decoder for a body that is delimited so.
     pub fn new(framing: Framing, limits: Limits) -> Self {
         let state = match framing {
-            Framing::None => State::Ended,
-            Framing::Length(length) => State::ExpectData(length),
-            Framing::Chunked => State::ExpectChunkSize,
+            Framing::None | Framing::Length(0) => State::Ended,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Chunked(Chunked::new(limits)),
         };
-        BodyDecoder {
-            state,
-            limits,
-            decoded_bytes: 0,
-            extension_bytes: 0,
-            trailer_bytes: 0,
-            trailer_fields: 0,
-        }
-    }
-
-    /// True when the body has been read to its end.
-    pub fn has_ended(&self) -> bool {
-        self.state == State::Ended
-    }
-
-    /// Bytes still to come, where that is known.
-    pub fn left(&self) -> Option<u64> {
-        match self.state {
-            State::ExpectData(left) => Some(left),
-            State::Ended => Some(0),
-            _ => None,
-        }
+        BodyDecoder { state }
     }
 
     /// Takes the next piece off the front of `input`.
-    pub(super) fn next_piece(&mut self, input: &mut BytesMut) -> Result<Piece, Violation> {
-        loop {
-            match self.state {
-                State::Ended => return Ok(Piece::End),
-                State::ExpectData(left) => {
-                    let Some((data, left)) = take(input, left) else { return Ok(Piece::NeedMore) };
-                    self.state = if left == 0 { State::Ended } else { State::ExpectData(left) };
-                    return Ok(Piece::Data(data));
-                }
-                State::ExpectChunkData(left) => {
-                    let Some((data, left)) = take(input, left) else { return Ok(Piece::NeedMore) };
-                    self.state = if left == 0 { State::ExpectChunkEnd } else { State::ExpectChunkData(left) };
-                    return Ok(Piece::Data(data));
-                }
-                State::ExpectChunkEnd => {
-                    let seen = input.len().min(2);
-                    if input[..seen] != b"\r\n"[..seen] {
-                        return Err(Violation::ChunkEnd);
-                    }
-                    if seen < 2 {
-                        return Ok(Piece::NeedMore);
-                    }
-                    input.advance(2);
-                    self.state = State::ExpectChunkSize;
-                }
-                State::ExpectChunkSize => {
-                    let Some(line) = take_line(input, MAX_CHUNK_LINE_BYTES, Violation::ChunkExtension)?
-                    else {
-                        return check_open_size(input).map(|()| Piece::NeedMore);
-                    };
-                    let size = self.chunk_size(&line)?;
-                    self.state = if size == 0 { State::ExpectTrailer } else { State::ExpectChunkData(size) };
-                }
-                State::ExpectTrailer => {
-                    let room = self.limits.max_head_bytes.saturating_sub(self.trailer_bytes);
-                    let Some(line) = take_line(input, room, Violation::HeadTooLarge)? else {
-                        return Ok(Piece::NeedMore);
-                    };
-                    if line.is_empty() {
+    ///
+    /// # Errors
+    /// The chunked framing is broken, or the body too large. What was decoded before stands; the rest is lost.
+    pub fn next_event(&mut self, input: &mut BytesMut) -> Result<BodyEvent, Violation> {
+        let event = match &mut self.state {
+            State::Ended => BodyEvent::End,
+            State::Length(left) => match take_up_to(input, *left) {
+                None => BodyEvent::NeedMore,
+                Some(piece) => {
+                    *left -= piece.len() as u64;
+                    if *left == 0 {
                         self.state = State::Ended;
-                    } else {
-                        self.note_trailer(&line)?;
                     }
+                    return Ok(BodyEvent::Piece(piece));
+                }
+            },
+            State::Chunked(chunked) => chunked.next_event(input)?,
+        };
+        if event == BodyEvent::End {
+            self.state = State::Ended;
+        }
+        Ok(event)
+    }
+
+    /// Bytes still to come where that is known.
+    pub fn left(&self) -> Option<u64> {
+        match self.state {
+            State::Ended => Some(0),
+            State::Length(left) => Some(left),
+            State::Chunked(_) => None,
+        }
+    }
+}
+
+/// At least one byte, at most `limit`, off the front.
+fn take_up_to(input: &mut BytesMut, limit: u64) -> Option<Bytes> {
+    if input.is_empty() {
+        return None;
+    }
+    let size = usize::try_from(limit).unwrap_or(usize::MAX).min(input.len());
+    Some(input.split_to(size).freeze())
+}
+
+/// A chunked body (RFC 9112 section 7.1).
+#[derive(Debug)]
+struct Chunked {
+    at: At,
+    limits: Limits,
+    /// Bytes of data announced by all size lines so far.
+    announced: u64,
+    /// Bytes of extensions in all size lines so far.
+    extension_bytes: usize,
+    trailer_bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// In the size, with so many digits read.
+    Size { value: u64, digits: u8 },
+    /// In the extensions of a chunk of that size.
+    Extension { size: u64, part: Part },
+    /// After the CR of a size line.
+    SizeEnd { size: u64 },
+    /// In the data, so many bytes before its end.
+    Data { left: u64 },
+    /// After the data: CR must follow.
+    DataCr,
+    /// After the CR behind the data: LF must follow.
+    DataLf,
+    /// After the last chunk.
+    Trailers(FieldScan),
+}
+
+/// Parts of `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Whitespace was read: `;` must follow.
+    BeforeSemicolon,
+    /// `;` was read: whitespace, then a name.
+    BeforeName,
+    Name,
+    /// A name and whitespace were read: `=` or `;` must follow.
+    AfterName,
+    /// `=` was read: whitespace, then a value.
+    BeforeValue,
+    Token,
+    Quoted,
+    /// A backslash was read in a quoted string.
+    Escaped,
+    /// The quoted string was closed.
+    AfterQuoted,
+}
+
+impl Chunked {
+    fn new(limits: Limits) -> Self {
+        Chunked {
+            at: At::Size { value: 0, digits: 0 },
+            limits,
+            announced: 0,
+            extension_bytes: 0,
+            trailer_bytes: 0,
+        }
+    }
+
+    fn next_event(&mut self, input: &mut BytesMut) -> Result<BodyEvent, Violation> {
+        loop {
+            match &mut self.at {
+                At::Data { left } => {
+                    let Some(piece) = take_up_to(input, *left) else { return Ok(BodyEvent::NeedMore) };
+                    *left -= piece.len() as u64;
+                    if *left == 0 {
+                        self.at = At::DataCr;
+                    }
+                    return Ok(BodyEvent::Piece(piece));
+                }
+                At::Trailers(fields) => {
+                    let room = self.limits.max_head_bytes - self.trailer_bytes;
+                    let visible = input.get(..input.len().min(room)).unwrap_or_default();
+                    let (used, ended) = fields.advance(visible, &self.limits)?;
+                    self.trailer_bytes += used;
+                    input.advance(used);
+                    if ended {
+                        return Ok(BodyEvent::End);
+                    }
+                    if !input.is_empty() {
+                        return Err(Violation::TrailersTooLarge);
+                    }
+                    return Ok(BodyEvent::NeedMore);
+                }
+                _ => {
+                    let used = self.framing_bytes(input)?;
+                    input.advance(used);
+                    if matches!(self.at, At::Data { .. } | At::Trailers(_)) {
+                        continue;
+                    }
+                    return Ok(BodyEvent::NeedMore);
                 }
             }
         }
     }
 
-    fn chunk_size(&mut self, line: &[u8]) -> Result<u64, Violation> {
-        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-        // Sixteen digits are 64 bits; leading zeros beyond that are somebody's attempt, not a size.
-        if digits == 0 || digits > 16 {
-            return Err(Violation::ChunkSize);
+    /// Reads framing up to where data or trailers begin. Gives how many bytes were used.
+    fn framing_bytes(&mut self, input: &[u8]) -> Result<usize, Violation> {
+        for (i, &byte) in input.iter().enumerate() {
+            self.at = match self.at {
+                At::Size { value, digits } => self.after_size_byte(value, digits, byte)?,
+                At::Extension { size, part } => self.after_extension_byte(size, part, byte)?,
+                At::SizeEnd { size } => match (byte, size) {
+                    (b'\n', 0) => At::Trailers(FieldScan::new(Line::Start)),
+                    (b'\n', left) => At::Data { left },
+                    _ => return Err(Violation::BareCr),
+                },
+                At::DataCr if byte == b'\r' => At::DataLf,
+                At::DataLf if byte == b'\n' => At::Size { value: 0, digits: 0 },
+                At::DataCr | At::DataLf => return Err(Violation::BadChunkEnd),
+                at @ (At::Data { .. } | At::Trailers(_)) => at,
+            };
+            if matches!(self.at, At::Data { .. } | At::Trailers(_)) {
+                return Ok(i + 1);
+            }
         }
-        let (size, extension) = line.split_at(digits);
-        let size = std::str::from_utf8(size).ok().and_then(|size| u64::from_str_radix(size, 16).ok());
-        let size = size.ok_or(Violation::ChunkSize)?;
-        check_extension(extension)?;
-        self.extension_bytes += extension.len() as u64;
-        if self.extension_bytes > MAX_EXTENSION_BYTES {
-            return Err(Violation::ChunkExtension);
+        Ok(input.len())
+    }
+
+    fn after_size_byte(&mut self, value: u64, digits: u8, byte: u8) -> Result<At, Violation> {
+        if let Some(digit) = char::from(byte).to_digit(16) {
+            if digits == MAX_CHUNK_SIZE_DIGITS {
+                return Err(Violation::ChunkSizeOverflow);
+            }
+            return Ok(At::Size { value: (value << 4) | u64::from(digit), digits: digits + 1 });
         }
-        self.decoded_bytes = self.decoded_bytes.checked_add(size).ok_or(Violation::ChunkSize)?;
-        if self.limits.max_body_bytes != 0 && self.decoded_bytes > self.limits.max_body_bytes {
+        if digits == 0 {
+            return Err(if byte == b'\n' { Violation::BareLf } else { Violation::BadChunkSize });
+        }
+        let next = match byte {
+            b'\r' => At::SizeEnd { size: value },
+            b';' => At::Extension { size: value, part: Part::BeforeName },
+            b' ' | b'\t' => At::Extension { size: value, part: Part::BeforeSemicolon },
+            b'\n' => return Err(Violation::BareLf),
+            _ => return Err(Violation::BadChunkSize),
+        };
+        self.announced = self.announced.saturating_add(value);
+        if self.limits.max_body_bytes != 0 && self.announced > self.limits.max_body_bytes {
             return Err(Violation::BodyTooLarge);
         }
-        Ok(size)
+        Ok(next)
     }
 
-    fn note_trailer(&mut self, line: &[u8]) -> Result<(), Violation> {
-        self.trailer_bytes += line.len() + 2;
-        self.trailer_fields += 1;
-        if self.trailer_fields > self.limits.max_fields {
-            return Err(Violation::TooManyFields);
+    fn after_extension_byte(&mut self, size: u64, part: Part, byte: u8) -> Result<At, Violation> {
+        use Part::*;
+        self.extension_bytes += 1;
+        if self.extension_bytes > MAX_CHUNK_EXTENSION_BYTES {
+            return Err(Violation::ChunkExtensionsTooLarge);
         }
-        let colon = memchr::memchr(b':', line).ok_or(Violation::Trailer)?;
-        let (name, value) = line.split_at(colon);
-        let is_sound = !name.is_empty()
-            && name.iter().all(|&byte| is_token_byte(byte))
-            && value.iter().all(|&byte| is_field_value_byte(byte));
-        if is_sound {
-            Ok(())
-        } else {
-            Err(Violation::Trailer)
-        }
-    }
-}
-
-/// RFC 9110 section 5.5: visible bytes, obs-text, SP and HTAB.
-pub(super) fn is_field_value_byte(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
-}
-
-/// Takes up to `left` bytes. `None` when there are none.
-fn take(input: &mut BytesMut, left: u64) -> Option<(Bytes, u64)> {
-    if input.is_empty() {
-        return None;
-    }
-    let length = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
-    Some((input.split_to(length).freeze(), left - length as u64))
-}
-
-/// Takes one line without its CRLF. `None` when it is not whole yet.
-fn take_line(input: &mut BytesMut, max: usize, too_long: Violation) -> Result<Option<Bytes>, Violation> {
-    let window = &input[..input.len().min(max + 2)];
-    let Some(feed) = memchr::memchr(b'\n', window) else {
-        return if input.len() > max + 1 { Err(too_long) } else { Ok(None) };
-    };
-    if feed == 0 || input[feed - 1] != b'\r' {
-        return Err(Violation::BareLf);
-    }
-    let line = input.split_to(feed + 1).freeze().slice(..feed - 1);
-    if memchr::memchr(b'\r', &line).is_some() {
-        return Err(Violation::BareCr);
-    }
-    Ok(Some(line))
-}
-
-/// An open size line is refused at its first wrong byte.
-fn check_open_size(input: &BytesMut) -> Result<(), Violation> {
-    match input.first() {
-        Some(byte) if !byte.is_ascii_hexdigit() => Err(Violation::ChunkSize),
-        _ => Ok(()),
-    }
-}
-
-/// `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS ( token / quoted-string ) ] )`.
-fn check_extension(mut rest: &[u8]) -> Result<(), Violation> {
-    const FAULT: Violation = Violation::ChunkExtension;
-    while !rest.is_empty() {
-        rest = skip_space(rest);
-        rest = skip_space(rest.strip_prefix(b";").ok_or(FAULT)?);
-        rest = skip_token(rest).ok_or(FAULT)?;
-        let after = skip_space(rest);
-        let Some(value) = after.strip_prefix(b"=") else { continue };
-        let value = skip_space(value);
-        rest = match value.strip_prefix(b"\"") {
-            Some(quoted) => skip_quoted(quoted).ok_or(FAULT)?,
-            None => skip_token(value).ok_or(FAULT)?,
+        let next = match (part, byte) {
+            (Name | Token | AfterQuoted, b'\r') => return Ok(At::SizeEnd { size }),
+            (BeforeSemicolon | BeforeName | AfterName | BeforeValue, b' ' | b'\t') => part,
+            (Name, b' ' | b'\t') => AfterName,
+            (Token | AfterQuoted, b' ' | b'\t') => BeforeSemicolon,
+            (BeforeSemicolon | Name | AfterName | Token | AfterQuoted, b';') => BeforeName,
+            (Name | AfterName, b'=') => BeforeValue,
+            (BeforeName | Name, _) if chars::is_token(byte) => Name,
+            (BeforeValue | Token, _) if chars::is_token(byte) => Token,
+            (BeforeValue, b'"') => Quoted,
+            (Quoted, b'"') => AfterQuoted,
+            (Quoted, b'\\') => Escaped,
+            (Quoted, _) if chars::is_quoted(byte) => Quoted,
+            (Escaped, _) if chars::is_value(byte) => Quoted,
+            (_, b'\n') => return Err(Violation::BareLf),
+            _ => return Err(Violation::BadChunkExtension),
         };
-    }
-    Ok(())
-}
-
-fn skip_space(mut rest: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', tail @ ..] = rest {
-        rest = tail;
-    }
-    rest
-}
-
-fn skip_token(rest: &[u8]) -> Option<&[u8]> {
-    let length = rest.iter().take_while(|&&byte| is_token_byte(byte)).count();
-    (length > 0).then(|| &rest[length..])
-}
-
-fn skip_quoted(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        match rest {
-            [b'"', tail @ ..] => return Some(tail),
-            [b'\\', escaped, tail @ ..] if is_field_value_byte(*escaped) => rest = tail,
-            [byte, tail @ ..] if *byte != b'\\' && is_field_value_byte(*byte) => rest = tail,
-            _ => return None,
-        }
+        Ok(At::Extension { size, part: next })
     }
 }

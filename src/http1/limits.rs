@@ -16,6 +16,22 @@ pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 /// Bytes of request body accepted before 413; 0 is unlimited. nginx 1 MiB, aiohttp 1 MiB; ours fits uploads.
 pub const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Empty lines before a request line that are skipped, before 400. RFC 9112 2.2 asks for at least one.
+///
+/// Old clients send one after a body. More than a few is no client that we know.
+pub const MAX_EMPTY_LINES: usize = 4;
+
+/// Bytes of method accepted before 501. The longest registered one, `UPDATEREDIRECTREF`, has 17.
+pub const MAX_METHOD_BYTES: usize = 32;
+
+/// Bytes of chunk extensions in one body, all chunks together, before 400. hyper: 16 KiB a body.
+///
+/// Without it a peer makes us read without end for a body of a few bytes (CVE-2023-39326 and others).
+pub const MAX_CHUNK_EXTENSION_BYTES: usize = 16 * 1024;
+
+/// Hex digits of one chunk size before 400: as many as 64 bits have.
+pub const MAX_CHUNK_SIZE_DIGITS: u8 = 16;
+
 /// What one connection may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

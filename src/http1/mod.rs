@@ -5,25 +5,29 @@
 //! Spec: RFC 9110, RFC 9112. Deviations: docs/wire.md.
 #![forbid(unsafe_code)]
 
+mod chars;
 mod conn;
 mod date;
 mod decode;
 mod encode;
+mod fields;
 mod head;
-mod limits;
+pub mod limits;
+mod parse;
 mod scan;
-#[cfg(test)]
-mod tests;
+mod status;
+mod target;
 mod violation;
 
 pub use conn::{Conn, Event};
 pub use date::HttpDate;
-pub use decode::BodyDecoder;
+pub use decode::{BodyDecoder, BodyEvent};
 pub use encode::{
     encode_chunk, encode_chunk_end, encode_chunk_size, encode_continue, encode_date, encode_full,
     encode_head, encode_head_end, encode_last_chunk, encode_violation, render_head, status_allows_body,
-    BodyFraming, BodyLength, FieldBlock, FieldFault, ReplyContext, ResponseHead, SentHead,
+    BodyFraming, BodyLength, ReplyContext, ResponseHead, SentHead,
 };
+pub use fields::{FieldBlock, FieldFault};
 pub use head::{Framing, Method, RequestHead, Version};
 pub use limits::{Limits, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_TARGET_BYTES};
 pub use violation::Violation;

@@ -1,110 +1,182 @@
-//! Finds where a head ends, line by line, each byte looked at once.
+//! Reads a head byte by byte as it trickles in, and names the first byte that breaks a rule.
 //!
-//! Owns: line ends and the limits that can be seen before a head is whole. Does not own: what the lines say (`head`).
-//! Rule: a fault is reported as soon as its bytes are there, so that a broken peer is not waited for.
-//! Spec: RFC 9112 section 2.2.
+//! Owns: the character-level rules of a head and of a trailer section, and their limits.
+//! Does not own: what a whole head means (`parse`), which is asked once the scan has found its end.
+//! Rule: the verdict depends on the bytes alone, never on how they were split; each byte is looked at once.
+//! Spec: RFC 9112 sections 2.2, 3 and 5.
 
-use super::{Limits, Violation};
-use bytes::{Buf, BytesMut};
+use super::chars;
+use super::limits::{Limits, MAX_METHOD_BYTES};
+use super::Violation;
 
-/// Empty lines tolerated before a request line (RFC 9112 section 2.2 asks for at least one).
-const MAX_LEADING_EMPTY_LINES: u8 = 4;
+/// Where a scan of one head stands.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadScan {
+    /// Bytes of the head looked at so far.
+    pos: usize,
+    state: State,
+    /// Bytes of the current part (method, target or version) so far.
+    part: usize,
+    /// The method is `PRI`, that of the HTTP/2 preface.
+    is_pri: bool,
+    fields: FieldScan,
+}
 
-/// Progress through the lines of one head.
-#[derive(Clone, Debug, Default)]
-pub(super) struct HeadScan {
-    /// Bytes already looked at.
-    seen: usize,
-    /// Where the current line begins.
-    line_start: usize,
-    leading_empty_lines: u8,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Method,
+    Target,
+    Version,
+    Fields,
 }
 
 impl HeadScan {
-    /// The length of the head at the front of `input`, its blank line included, or `None` while it is not whole.
-    ///
-    /// # Errors
-    /// A violation that the bytes so far prove.
-    pub fn find_end(&mut self, input: &mut BytesMut, limits: &Limits) -> Result<Option<usize>, Violation> {
-        loop {
-            let Some(offset) = memchr::memchr(b'\n', &input[self.seen..]) else {
-                self.seen = input.len();
-                self.check_open_line(input, limits)?;
-                return Ok(None);
-            };
-            let feed = self.seen + offset;
-            if feed == self.line_start || input[feed - 1] != b'\r' {
-                return Err(Violation::BareLf);
-            }
-            let line = &input[self.line_start..feed - 1];
-            let is_first = self.line_start == 0;
-            if line.is_empty() {
-                if !is_first {
-                    return if feed < limits.max_head_bytes {
-                        Ok(Some(feed + 1))
-                    } else {
-                        Err(Violation::HeadTooLarge)
-                    };
+    pub(crate) fn new() -> Self {
+        HeadScan { pos: 0, state: State::Method, part: 0, is_pri: false, fields: FieldScan::new(Line::End) }
+    }
+
+    /// Nothing of this head was looked at yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.pos == 0
+    }
+
+    /// Looks at what is new in `input`, which begins with the head. True: the head ends in it.
+    pub(crate) fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<bool, Violation> {
+        let visible = input.len().min(limits.max_head_bytes);
+        while self.pos < visible {
+            if self.state == State::Fields {
+                let new = input.get(self.pos..visible).unwrap_or_default();
+                let (used, ended) = self.fields.advance(new, limits)?;
+                self.pos += used;
+                if ended {
+                    return Ok(true);
                 }
-                self.leading_empty_lines += 1;
-                if self.leading_empty_lines > MAX_LEADING_EMPTY_LINES {
-                    return Err(Violation::RequestLine);
-                }
-                input.advance(2);
-                self.seen = 0;
-                continue;
+            } else {
+                let byte = input.get(self.pos).copied().unwrap_or_default();
+                self.request_line_byte(byte, input, limits)?;
+                self.pos += 1;
             }
-            check_line(line, is_first, limits)?;
-            self.line_start = feed + 1;
-            self.seen = feed + 1;
         }
-    }
-
-    /// True when nothing of a head has been seen.
-    pub fn is_untouched(&self, input: &BytesMut) -> bool {
-        self.line_start == 0 && input.is_empty()
-    }
-
-    fn check_open_line(&self, input: &BytesMut, limits: &Limits) -> Result<(), Violation> {
-        let line = &input[self.line_start..];
-        check_line(line, self.line_start == 0, limits)?;
-        if input.len() >= limits.max_head_bytes {
+        if input.len() > limits.max_head_bytes {
             return Err(Violation::HeadTooLarge);
+        }
+        Ok(false)
+    }
+
+    fn request_line_byte(&mut self, byte: u8, input: &[u8], limits: &Limits) -> Result<(), Violation> {
+        match self.state {
+            State::Method => match byte {
+                b' ' if self.part > 0 => {
+                    self.is_pri = input.starts_with(b"PRI ");
+                    self.enter(State::Target);
+                }
+                _ if chars::is_token(byte) => {
+                    self.part += 1;
+                    if self.part > MAX_METHOD_BYTES {
+                        return Err(Violation::MethodTooLong);
+                    }
+                }
+                0x16 if self.part == 0 => return Err(Violation::TlsOnPlainPort),
+                b'\n' => return Err(Violation::BareLf),
+                _ => return Err(Violation::BadMethod),
+            },
+            State::Target => match byte {
+                b' ' if self.part > 0 => self.enter(State::Version),
+                b'\r' if self.part > 0 => return Err(Violation::MissingVersion),
+                b'\n' => return Err(Violation::BareLf),
+                _ if chars::is_target(byte) => {
+                    self.part += 1;
+                    if self.part > limits.max_target_bytes {
+                        return Err(Violation::TargetTooLong);
+                    }
+                }
+                _ => return Err(Violation::BadTarget),
+            },
+            State::Version => {
+                match (self.part, byte) {
+                    (0, b'H') | (1 | 2, b'T') | (3, b'P') | (4, b'/') | (5, b'1') | (6, b'.') => {}
+                    (5, b'2') if self.is_pri => return Err(Violation::Http2Preface),
+                    (5, b'0'..=b'9') => return Err(Violation::UnsupportedVersion),
+                    (7, b'0'..=b'9') => {}
+                    (8, b'\r') => self.state = State::Fields,
+                    (_, b'\n') => return Err(Violation::BareLf),
+                    _ => return Err(Violation::BadVersion),
+                }
+                self.part += 1;
+            }
+            State::Fields => {}
         }
         Ok(())
     }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.part = 0;
+    }
 }
 
-/// What can be told from a line that may still be incomplete.
-fn check_line(line: &[u8], is_first: bool, limits: &Limits) -> Result<(), Violation> {
-    if !is_first {
-        return match line.first() {
-            Some(b' ' | b'\t') => Err(Violation::ObsFold),
-            _ => Ok(()),
-        };
+/// Where a scan of field lines stands: the rest of a head, or a trailer section.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldScan {
+    line: Line,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Before the first byte of a line.
+    Start,
+    /// In a field name.
+    Name,
+    /// In a field value, or the whitespace around it.
+    Value,
+    /// After the CR of a field line: LF must follow.
+    End,
+    /// After the CR of the empty line: LF must follow.
+    LastEnd,
+}
+
+impl FieldScan {
+    pub(crate) fn new(line: Line) -> Self {
+        FieldScan { line, count: 0 }
     }
-    let method_end = memchr::memchr(b' ', line).unwrap_or(line.len());
-    let method = &line[..method_end];
-    let is_open_cr = method.ends_with(b"\r") && method_end == line.len();
-    let method = if is_open_cr { &method[..method.len() - 1] } else { method };
-    if !method.iter().all(|&byte| is_token_byte(byte))
-        || (method.is_empty() && !is_open_cr && !line.is_empty())
-    {
-        return Err(Violation::RequestLine);
-    }
-    if method_end < line.len() {
-        let rest = &line[method_end + 1..];
-        let target_end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
-        if target_end > limits.max_target_bytes {
-            return Err(Violation::TargetTooLong);
+
+    /// Looks at `new` bytes. Gives how many were used, and whether the empty line has ended.
+    pub(crate) fn advance(&mut self, new: &[u8], limits: &Limits) -> Result<(usize, bool), Violation> {
+        for (i, &byte) in new.iter().enumerate() {
+            match self.line {
+                Line::Value => match byte {
+                    _ if chars::is_value(byte) => {}
+                    b'\r' => self.line = Line::End,
+                    b'\n' => return Err(Violation::BareLf),
+                    _ => return Err(Violation::BadFieldValue),
+                },
+                Line::Name => match byte {
+                    _ if chars::is_token(byte) => {}
+                    b':' => self.line = Line::Value,
+                    b' ' | b'\t' => return Err(Violation::SpaceBeforeColon),
+                    b'\n' => return Err(Violation::BareLf),
+                    _ => return Err(Violation::BadFieldName),
+                },
+                Line::Start => match byte {
+                    _ if chars::is_token(byte) => {
+                        self.count += 1;
+                        if self.count > limits.max_fields {
+                            return Err(Violation::TooManyFields);
+                        }
+                        self.line = Line::Name;
+                    }
+                    b'\r' => self.line = Line::LastEnd,
+                    b' ' | b'\t' => return Err(Violation::ObsFold),
+                    b':' => return Err(Violation::EmptyFieldName),
+                    b'\n' => return Err(Violation::BareLf),
+                    _ => return Err(Violation::BadFieldName),
+                },
+                Line::End if byte == b'\n' => self.line = Line::Start,
+                Line::LastEnd if byte == b'\n' => return Ok((i + 1, true)),
+                Line::End | Line::LastEnd => return Err(Violation::BareCr),
+            }
         }
-    } else if method.len() > limits.max_target_bytes {
-        return Err(Violation::RequestLine);
+        Ok((new.len(), false))
     }
-    Ok(())
-}
-
-/// RFC 9110 section 5.6.2.
-pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

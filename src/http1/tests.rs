@@ -1,1 +1,0 @@
-//! Tables of heads and bodies, raw bytes visible.
