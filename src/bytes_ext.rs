@@ -1,9 +1,10 @@
-//! Bytes on their way out: one growing buffer, and large bodies kept by reference behind it.
+//! Bytes on their way out, and percent-encoded bytes on their way in.
 //!
-//! Owns: [`OutBuf`]. Does not own: what the bytes mean (`http1`), writing them (`runtime`).
+//! Owns: [`OutBuf`], [`percent_decode`], [`parse_query`]. Does not own: what the bytes mean (`http1`), writing them (`runtime`).
 //! Rule: no policy but one, stated in [`OutBuf::SHARE_FROM`]; order of appends is order on the wire.
 
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// Output of one connection, in order: pieces ready to write, then the buffer being appended to.
@@ -79,6 +80,58 @@ pub fn trim_ows(bytes: &[u8]) -> &[u8] {
 /// The members of a comma-separated list, trimmed, empty ones left out (RFC 9110 section 5.6.1.2).
 pub fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> + '_ {
     value.split(|&byte| byte == b',').map(trim_ows).filter(|member| !member.is_empty())
+}
+
+/// Decodes `%XX`. What is no escape stays as it is, as `urllib.parse.unquote` leaves it.
+pub fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'%', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(decode_escapes(text, false))
+}
+
+/// Pairs of a query string or a form (`application/x-www-form-urlencoded`), in order, repeats kept.
+///
+/// As `urllib.parse.parse_qsl(keep_blank_values=True)`: empty parts are skipped, `+` is a space, invalid UTF-8 becomes
+/// U+FFFD.
+pub fn parse_query(query: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    query.split(|&byte| byte == b'&').filter(|part| !part.is_empty()).map(|part| {
+        let (name, value) = match memchr::memchr(b'=', part) {
+            Some(mark) => (&part[..mark], &part[mark + 1..]),
+            None => (part, &[][..]),
+        };
+        (decode_form(name), decode_form(value))
+    })
+}
+
+fn decode_form(text: &[u8]) -> Cow<'_, str> {
+    if memchr::memchr2(b'%', b'+', text).is_none() {
+        return String::from_utf8_lossy(text);
+    }
+    match String::from_utf8(decode_escapes(text, true)) {
+        Ok(text) => Cow::Owned(text),
+        Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    }
+}
+
+fn decode_escapes(text: &[u8], plus_is_space: bool) -> Vec<u8> {
+    let hex = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte == b'%' {
+            if let [high, low, after @ ..] = tail {
+                if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
+                    decoded.push(high << 4 | low);
+                    rest = after;
+                    continue;
+                }
+            }
+        }
+        decoded.push(if byte == b'+' && plus_is_space { b' ' } else { byte });
+    }
+    decoded
 }
 
 #[cfg(test)]

@@ -6,3 +6,17 @@ pub mod bytes_ext;
 pub mod http1;
 pub mod router;
 pub mod service;
+pub mod static_cache;
+
+#[cfg(feature = "python")]
+pub mod asgi;
+#[cfg(feature = "python")]
+pub mod dispatch;
+#[cfg(feature = "python")]
+pub mod home_loop;
+#[cfg(feature = "python")]
+pub mod interp;
+#[cfg(feature = "python")]
+pub mod json;
+#[cfg(feature = "python")]
+pub mod pyclasses;

@@ -5,8 +5,10 @@
 //! Rule: `runtime` and `dispatch` know each other only through this module.
 
 mod exchange;
+mod offload;
 
 pub use exchange::{CloseReason, Exchange, Inbound, ReplyEvent, HIGH_WATER_BYTES};
+pub use offload::{BlockingJob, Offload, OffloadLoad, OffloadPool};
 
 use crate::bytes_ext::OutBuf;
 use crate::http1::{self, BodyLength, FieldBlock, HttpDate, ReplyContext, RequestHead};
@@ -27,11 +29,22 @@ pub trait ServiceFactory: Send + Sync + 'static {
         run();
     }
 
-    /// Makes the service of worker `worker`, on its thread, before anything is accepted.
+    /// Makes the service of a worker, on its thread, before anything is accepted.
     ///
     /// # Errors
     /// One line for the user; the server then stops before it has served anything.
-    fn make(&self, worker: usize) -> Result<Self::Service, String>;
+    fn make(&self, worker: WorkerContext) -> Result<Self::Service, String>;
+}
+
+/// What a worker is told about itself.
+#[derive(Clone, Debug)]
+pub struct WorkerContext {
+    /// Its number, from 0.
+    pub worker: usize,
+    /// How many there are.
+    pub workers: usize,
+    /// Threads for work that may block.
+    pub offload: Offload,
 }
 
 /// What a worker serves. All calls come from the worker's own thread, detached from Python.

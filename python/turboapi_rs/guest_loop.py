@@ -1,0 +1,169 @@
+"""The asyncio loop that a worker steps.
+
+Owns: a `SelectorEventLoop` whose selector does not wait, lifespan, and pulling async iterators.
+Does not own: when the loop is stepped (the worker does that, through `turboapi_rs._core`).
+Rule: nothing here blocks; the running loop is set only while a coroutine is stepped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import selectors
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+_log = logging.getLogger("turboapi_rs")
+
+#: Seconds that tasks and executor threads get to end when their loop is closed.
+CLOSE_GRACE = 5.0
+
+
+class _GuestSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
+    """Reports what is ready and never waits while the loop is a guest: the worker waits, on this one's descriptor."""
+
+    is_guest = True
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return super().select(0 if self.is_guest else timeout)
+
+
+def make_loop() -> asyncio.SelectorEventLoop:
+    """Make a loop ready to be stepped by the calling thread.
+
+    Threads: call on the worker that will step it.
+    """
+    loop = asyncio.SelectorEventLoop(_GuestSelector())
+    asyncio.set_event_loop(loop)
+    loop._run_forever_setup()  # type: ignore[attr-defined]  # made for embedding, CPython 3.13 and later
+    asyncio._set_running_loop(None)
+    return loop
+
+
+def close_loop(loop: asyncio.SelectorEventLoop) -> None:
+    """End a loop as `asyncio.Runner` does: cancel tasks, end async generators and the default executor, close."""
+    loop._run_forever_cleanup()  # type: ignore[attr-defined]
+    loop._selector.is_guest = False  # type: ignore[attr-defined]
+    try:
+        pending = asyncio.all_tasks(loop)
+        for task in pending:
+            task.cancel()
+        if pending:
+            loop.run_until_complete(_end_of(pending))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor(CLOSE_GRACE))
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def _end_of(tasks: set[asyncio.Task[Any]]) -> None:
+    _, late = await asyncio.wait(tasks, timeout=CLOSE_GRACE)
+    for task in late:
+        _log.warning("task still running when its loop was closed: %r", task)
+
+
+class LifespanFailed(Exception):
+    """The application refused to start. The message is the application's own."""
+
+
+class Lifespan:
+    """The ASGI lifespan of one application on one loop.
+
+    Args:
+        app: the ASGI application.
+        mode: `"auto"` (an app that raises before `startup.complete` is taken to have none), `"on"` or `"off"`.
+        state: filled by the app; each request's scope gets a shallow copy.
+
+    Source: ASGI specification, lifespan protocol 2.0.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], mode: str, state: dict[str, Any]) -> None:
+        self.app = app
+        self.mode = mode
+        self.state = state
+        self._task: asyncio.Task[None] | None = None
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._started = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._answered = False
+        self._startup_failed: str | None = None
+        self._shutdown_failed: str | None = None
+        self._error: BaseException | None = None
+
+    async def startup(self) -> None:
+        """Run the app's start-up to its end.
+
+        Raises:
+            LifespanFailed: with the app's message.
+        """
+        if self.mode == "off":
+            return
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        await self._events.put({"type": "lifespan.startup"})
+        await self._started.wait()
+        if self._startup_failed is not None:
+            raise LifespanFailed(self._startup_failed)
+        if self._error is not None and not self._answered:
+            if self.mode == "on":
+                raise LifespanFailed("".join(traceback.format_exception(self._error)).rstrip()) from self._error
+            _log.debug("the application has no lifespan: %r", self._error)
+
+    async def shutdown(self) -> None:
+        """Run the app's shut-down to its end. A failure is logged."""
+        if self._task is None or self._task.done():
+            return
+        await self._events.put({"type": "lifespan.shutdown"})
+        await self._stopped.wait()
+        if self._shutdown_failed is not None:
+            _log.error("lifespan shutdown failed: %s", self._shutdown_failed)
+        elif self._error is not None:
+            _log.error("lifespan shutdown raised", exc_info=self._error)
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            await self.app(scope, self._events.get, self._send)
+        except Exception as error:
+            self._error = error
+        finally:
+            self._started.set()
+            self._stopped.set()
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "lifespan.startup.complete":
+            self._answered = True
+            self._started.set()
+        elif kind == "lifespan.startup.failed":
+            self._answered = True
+            self._startup_failed = message.get("message") or "the application's startup failed"
+            self._started.set()
+        elif kind == "lifespan.shutdown.complete":
+            self._stopped.set()
+        elif kind == "lifespan.shutdown.failed":
+            self._shutdown_failed = message.get("message") or "no message"
+            self._stopped.set()
+        else:
+            raise RuntimeError(f"unknown lifespan message {kind!r}")
+
+
+async def pump(iterator: Any, stream: Any) -> None:
+    """Send each item of an async iterator, waiting whenever the stream has no room.
+
+    The iterator is closed exactly once, on this loop: at its end, on an error, when the peer leaves, at the drain.
+    """
+    try:
+        async for item in iterator:
+            if not stream.push(item):
+                await stream.room()
+    finally:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def await_it(awaitable: Awaitable[Any]) -> Any:
+    """Wrap any awaitable into a coroutine, which is what a task takes."""
+    return await awaitable

@@ -1,0 +1,275 @@
+//! `receive` and `send` of one request, and the end of its task.
+//!
+//! Owns: messages to bytes and back, the order of messages. Does not own: queues and bounds (`service::Exchange`).
+//! Rule: a message out of order is a `RuntimeError` in the application, and nothing of it reaches the wire.
+//! Spec: ASGI HTTP, events. Sending to a peer that left does nothing, as the specification (2.3) asks.
+
+use crate::home_loop::HomeLoop;
+use crate::http1::{FieldBlock, ResponseHead};
+use crate::interp;
+use crate::service::{CloseReason, Exchange, Inbound, ReplyEvent};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
+use std::sync::Arc;
+
+/// What an application may send next.
+#[derive(Debug)]
+enum Order {
+    /// `http.response.start`.
+    ExpectStart,
+    /// The first `http.response.body`; the head is held back until then, so that a body that comes whole gets a length.
+    ExpectFirstBody(ResponseHead),
+    /// Further `http.response.body`.
+    ExpectBody,
+    /// Nothing: the response is whole.
+    Complete,
+}
+
+/// One request's `receive` and `send`.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+pub struct AsgiCall {
+    exchange: Arc<Exchange>,
+    /// The body, when it had come whole and was not yet received.
+    whole: Mutex<Option<Bytes>>,
+    order: Mutex<Order>,
+}
+
+impl AsgiCall {
+    pub(super) fn new(exchange: Arc<Exchange>, whole: Option<Bytes>) -> Self {
+        AsgiCall { exchange, whole: Mutex::new(whole), order: Mutex::new(Order::ExpectStart) }
+    }
+}
+
+#[pymethods]
+impl AsgiCall {
+    /// The next `http.request` message, or `http.disconnect`.
+    fn receive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let home = home()?;
+        if let Some(body) = self.whole.lock().take() {
+            let message = if self.exchange.closed() == Some(CloseReason::Disconnected) {
+                disconnect_message(py)?
+            } else {
+                request_message(py, &body, false)?
+            };
+            return home.ready_with(py, &message);
+        }
+        let exchange = self.exchange.clone();
+        home.wait(
+            py,
+            Box::new(move |py, cx| {
+                exchange.poll_inbound(cx).map(|found| {
+                    let message = match found {
+                        Inbound::Body(piece, more) => request_message(py, &piece, more)?,
+                        Inbound::Closed(_) => disconnect_message(py)?,
+                    };
+                    Ok(message.unbind())
+                })
+            }),
+        )
+    }
+
+    /// Takes a message of the response. Done when there is room for more.
+    fn send<'py>(&self, py: Python<'py>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let home = home()?;
+        let kind = required(message, intern!(py, "type"))?;
+        let kind =
+            kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("message 'type' must be a str"))?;
+        match kind.to_str()? {
+            "http.response.start" => {
+                self.start(message)?;
+                Ok(home.ready_none(py))
+            }
+            "http.response.body" => {
+                let wait = self.body(message)?;
+                if !wait {
+                    return Ok(home.ready_none(py));
+                }
+                let exchange = self.exchange.clone();
+                home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
+            }
+            other => {
+                Err(PyRuntimeError::new_err(format!("unexpected ASGI message '{other}' in an HTTP response")))
+            }
+        }
+    }
+}
+
+impl AsgiCall {
+    fn start(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = message.py();
+        let mut order = self.order.lock();
+        if !matches!(*order, Order::ExpectStart) {
+            return Err(PyRuntimeError::new_err(
+                "unexpected ASGI message 'http.response.start': already started",
+            ));
+        }
+        let status: u16 = required(message, intern!(py, "status"))?.extract()?;
+        if !(200..=599).contains(&status) {
+            return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
+        }
+        let mut fields = FieldBlock::new();
+        if let Some(headers) = optional(message, intern!(py, "headers"))? {
+            for pair in headers.try_iter()? {
+                push_field(&mut fields, &pair?)?;
+            }
+        }
+        *order = Order::ExpectFirstBody(ResponseHead { status, fields });
+        Ok(())
+    }
+
+    /// Gives whether the application should wait for room.
+    fn body(&self, message: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = message.py();
+        let more = match optional(message, intern!(py, "more_body"))? {
+            Some(more) => more.is_truthy()?,
+            None => false,
+        };
+        let body = match optional(message, intern!(py, "body"))? {
+            Some(body) => body_bytes(&body)?,
+            None => Bytes::new(),
+        };
+        let mut order = self.order.lock();
+        let next = if more { Order::ExpectBody } else { Order::Complete };
+        // A refused push means that the peer is gone or the connection cut: the application is not told (ASGI 2.3).
+        match std::mem::replace(&mut *order, next) {
+            Order::ExpectStart => {
+                *order = Order::ExpectStart;
+                return Err(PyRuntimeError::new_err(
+                    "ASGI message 'http.response.body' before 'http.response.start'",
+                ));
+            }
+            Order::Complete => {
+                *order = Order::Complete;
+                return Err(PyRuntimeError::new_err(
+                    "ASGI message 'http.response.body' after the response was complete",
+                ));
+            }
+            Order::ExpectFirstBody(head) if !more => {
+                let _ = self.exchange.push(ReplyEvent::Full(head, body));
+            }
+            Order::ExpectFirstBody(head) => {
+                let _ = self.exchange.push(ReplyEvent::Head(head));
+                let _ = self.exchange.push(ReplyEvent::Chunk(body));
+            }
+            Order::ExpectBody => {
+                let _ = self.exchange.push(ReplyEvent::Chunk(body));
+                if !more {
+                    let _ = self.exchange.push(ReplyEvent::End);
+                }
+            }
+        }
+        Ok(more)
+    }
+}
+
+/// Called by asyncio when the task of a request is done.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+pub struct TaskEnd {
+    exchange: Arc<Exchange>,
+    name: String,
+}
+
+impl TaskEnd {
+    pub(super) fn new(exchange: Arc<Exchange>, name: String) -> Self {
+        TaskEnd { exchange, name }
+    }
+
+    /// Gives the exchange its last word, if the application has not.
+    pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        match task.call_method0(intern!(py, "result")) {
+            Ok(_) => {
+                if self.exchange.push(ReplyEvent::Abort).is_ok() {
+                    log::error!("{}: the application returned without completing its response", self.name);
+                }
+            }
+            Err(fault) => report_fault(py, &self.name, fault, &self.exchange),
+        }
+    }
+}
+
+#[pymethods]
+impl TaskEnd {
+    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        self.settle(py, task);
+    }
+}
+
+/// Logs what an application raised, unless its peer had left, and ends its response.
+pub(super) fn report_fault(py: Python<'_>, name: &str, fault: PyErr, exchange: &Exchange) {
+    let peer_left = exchange.closed() == Some(CloseReason::Disconnected);
+    let _ = exchange.push(ReplyEvent::Abort);
+    let cancelled = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py);
+    if !(peer_left && cancelled) {
+        log::error!("{name}: the application raised\n{}", interp::traceback(py, &fault));
+    }
+}
+
+fn home() -> PyResult<std::rc::Rc<HomeLoop>> {
+    HomeLoop::current().ok_or_else(|| {
+        PyRuntimeError::new_err("receive and send may only be called on the application's event loop")
+    })
+}
+
+fn required<'py>(message: &Bound<'py, PyAny>, key: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    optional(message, key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+}
+
+fn optional<'py>(
+    message: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match message.cast::<PyDict>() {
+        Ok(dict) => dict.get_item(key),
+        Err(_) => match message.get_item(key) {
+            Ok(value) => Ok(Some(value)),
+            Err(fault) if fault.is_instance_of::<PyKeyError>(message.py()) => Ok(None),
+            Err(fault) => Err(fault),
+        },
+    }
+}
+
+fn push_field(fields: &mut FieldBlock, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (name, value) = if let Ok(pair) = pair.cast::<PyTuple>() {
+        (pair.get_item(0)?, pair.get_item(1)?)
+    } else {
+        (pair.get_item(0)?, pair.get_item(1)?)
+    };
+    let (name, value) = (body_bytes(&name)?, body_bytes(&value)?);
+    fields.push(&name, &value).map_err(|fault| {
+        PyValueError::new_err(format!(
+            "response header {:?}: {}",
+            String::from_utf8_lossy(&name),
+            fault.reason()
+        ))
+    })
+}
+
+/// The bytes of a bytes-like object.
+fn body_bytes(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        return Ok(interp::share_bytes(bytes));
+    }
+    if object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>() {
+        let copy = object.py().get_type::<PyBytes>().call1((object,))?;
+        return Ok(interp::share_bytes(copy.cast::<PyBytes>()?));
+    }
+    Err(PyTypeError::new_err(format!("expected bytes, got {}", object.get_type().name()?)))
+}
+
+fn request_message<'py>(py: Python<'py>, body: &[u8], more: bool) -> PyResult<Bound<'py, PyAny>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
+    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
+    message.set_item(intern!(py, "more_body"), more)?;
+    Ok(message.into_any())
+}
+
+fn disconnect_message(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let message = PyDict::new(py);
+    message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+    Ok(message.into_any())
+}

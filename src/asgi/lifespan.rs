@@ -1,0 +1,93 @@
+//! Lifespan, seen from a worker that polls it.
+//!
+//! Owns: the start-up and shut-down tasks of one application on one loop. Does not own: the protocol itself, which is
+//! `guest_loop.Lifespan`. Spec: ASGI lifespan 2.0.
+
+use crate::home_loop::HomeLoop;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// The lifespan of an application.
+pub struct Lifespan {
+    protocol: Py<PyAny>,
+    /// Filled by the application at start-up.
+    pub state: Py<PyDict>,
+}
+
+impl Lifespan {
+    /// For `app`; `mode` is `auto`, `on` or `off`.
+    ///
+    /// # Errors
+    /// Python's own.
+    pub fn new(py: Python<'_>, app: &Py<PyAny>, mode: &str) -> PyResult<Self> {
+        let state = PyDict::new(py);
+        let kind = py.import("turboapi_rs.guest_loop")?.getattr("Lifespan")?;
+        let protocol = kind.call1((app, mode, &state))?;
+        Ok(Lifespan { protocol: protocol.unbind(), state: state.unbind() })
+    }
+
+    /// Starts one of its two tasks, `startup` or `shutdown`.
+    pub fn begin(&self, py: Python<'_>, home: &Rc<HomeLoop>, phase: &str) -> Arc<Progress> {
+        let progress = Arc::new(Progress::default());
+        let watch = PhaseEnd { progress: progress.clone() };
+        let begun = home.start_task(py, || self.protocol.bind(py).call_method0(phase)).and_then(|task| {
+            // A task that is already done calls back as well, at the next step.
+            task.call_method1("add_done_callback", (Bound::new(py, watch)?,))?;
+            home.notice_work(py)
+        });
+        if let Err(fault) = begun {
+            progress.settle(Err(fault.to_string()));
+        }
+        progress
+    }
+}
+
+/// How far a phase has come.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<(Option<Result<(), String>>, Option<Waker>)>);
+
+impl Progress {
+    /// Ready with the phase's result; the error is the application's message.
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        let mut inner = self.0.lock();
+        match &inner.0 {
+            Some(result) => Poll::Ready(result.clone()),
+            None => {
+                inner.1 = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn settle(&self, result: Result<(), String>) {
+        let waker = {
+            let mut inner = self.0.lock();
+            inner.0.get_or_insert(result);
+            inner.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Called by asyncio when a phase's task is done.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+struct PhaseEnd {
+    progress: Arc<Progress>,
+}
+
+#[pymethods]
+impl PhaseEnd {
+    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        let result = match task.call_method0("result") {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(fault.value(py).to_string()),
+        };
+        self.progress.settle(result);
+    }
+}

@@ -1,0 +1,83 @@
+//! The ASGI host: HTTP and lifespan for any ASGI 3 application.
+//!
+//! Owns: scope, receive, send, the lifespan calls, and how an application's task ends.
+//! Does not own: the loop that runs it (`home_loop`), the connection (`runtime`), routes (`dispatch`).
+//! Rule: one task a request, on the home loop; whatever it does, its exchange gets exactly one last word.
+//! Spec: ASGI HTTP 2.3 (`spec_version`), lifespan 2.0.
+
+mod call;
+mod lifespan;
+mod scope;
+
+pub use lifespan::{Lifespan, Progress};
+pub use scope::ScopeMaker;
+
+use crate::home_loop::HomeLoop;
+use crate::service::{Exchange, Request, RequestBody};
+use bytes::Bytes;
+use call::{AsgiCall, TaskEnd};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// One ASGI application on one loop.
+pub struct AsgiHost {
+    app: Py<PyAny>,
+    scopes: ScopeMaker,
+}
+
+impl AsgiHost {
+    /// Hosts `app`; `state` is what lifespan filled.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn new(py: Python<'_>, app: Py<PyAny>, root_path: &str, state: Option<Py<PyDict>>) -> PyResult<Self> {
+        Ok(AsgiHost { app, scopes: ScopeMaker::new(py, root_path, state)? })
+    }
+
+    /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.
+    pub fn start(&self, py: Python<'_>, home: &Rc<HomeLoop>, request: Request, exchange: &Arc<Exchange>) {
+        let name = describe(&request);
+        if let Err(fault) = self.try_start(py, home, request, exchange) {
+            call::report_fault(py, &name, fault, exchange);
+        }
+    }
+
+    fn try_start(
+        &self,
+        py: Python<'_>,
+        home: &Rc<HomeLoop>,
+        request: Request,
+        exchange: &Arc<Exchange>,
+    ) -> PyResult<()> {
+        let scope = self.scopes.make(py, &request)?;
+        let name = describe(&request);
+        let whole: Option<Bytes> = match request.body {
+            RequestBody::Empty => Some(Bytes::new()),
+            RequestBody::Whole(body) => Some(body),
+            RequestBody::Streamed(_) => None,
+        };
+        let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole))?;
+        let receive = call.getattr(pyo3::intern!(py, "receive"))?;
+        let send = call.getattr(pyo3::intern!(py, "send"))?;
+        let task = home.start_task(py, || self.app.bind(py).call1((scope, receive, send)))?;
+        let end = TaskEnd::new(exchange.clone(), name);
+        if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
+            end.settle(py, &task);
+        } else {
+            let end = Bound::new(py, end)?;
+            task.call_method1(pyo3::intern!(py, "add_done_callback"), (end,))?;
+        }
+        home.notice_work(py)
+    }
+}
+
+/// Method and path, for log lines.
+fn describe(request: &Request) -> String {
+    format!(
+        "{} {}",
+        String::from_utf8_lossy(request.head.method_bytes()),
+        String::from_utf8_lossy(request.head.path())
+    )
+}

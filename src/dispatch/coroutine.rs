@@ -1,0 +1,134 @@
+//! Coroutines of raw handlers, on the home loop.
+//!
+//! Owns: starting a handler's task, answering from its result. Does not own: the loop (`home_loop`).
+//! Rule (`own_reply`): the result goes to the exchange of the request that started the task.
+
+use super::fault::{self, Fault};
+use super::reply::{classify, Classified};
+use super::service::Local;
+use super::stream::{self, Origin};
+use crate::home_loop::HomeLoop;
+use crate::http1::{FieldBlock, ResponseHead};
+use crate::service::{Exchange, ReplyEvent};
+use bytes::Bytes;
+use pyo3::intern;
+use pyo3::prelude::*;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Runs an awaitable in a task of the calling thread's loop; its result answers through `exchange`.
+pub fn start<'py>(
+    py: Python<'py>,
+    home: &Rc<HomeLoop>,
+    make: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+    exchange: &Arc<Exchange>,
+    origin: Origin,
+) {
+    if let Err(raised) = try_start(py, home, make, exchange, &origin) {
+        Fault::Raised(raised).log(py, &origin.handler, &origin.request);
+        fault::abort(exchange);
+    }
+}
+
+fn try_start<'py>(
+    py: Python<'py>,
+    home: &Rc<HomeLoop>,
+    make: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+    exchange: &Arc<Exchange>,
+    origin: &Origin,
+) -> PyResult<()> {
+    let task = home.start_task(py, || {
+        let made = make()?;
+        if crate::interp::is_coroutine(&made) {
+            return Ok(made);
+        }
+        // A task wants a coroutine; other awaitables are wrapped into one.
+        py.import(intern!(py, "turboapi_rs.guest_loop"))?.getattr(intern!(py, "await_it"))?.call1((made,))
+    })?;
+    let end = HandlerEnd { exchange: exchange.clone(), origin: origin.clone() };
+    if task.call_method0(intern!(py, "done"))?.is_truthy()? {
+        end.settle(py, &task);
+    } else {
+        task.call_method1(intern!(py, "add_done_callback"), (Bound::new(py, end)?,))?;
+    }
+    home.notice_work(py)
+}
+
+/// Called by asyncio when a handler's task is done.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+struct HandlerEnd {
+    exchange: Arc<Exchange>,
+    origin: Origin,
+}
+
+#[pymethods]
+impl HandlerEnd {
+    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        self.settle(py, task);
+    }
+}
+
+impl HandlerEnd {
+    fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        let result = task.call_method0(intern!(py, "result")).map_err(Fault::Raised);
+        if let Err(fault) = result.and_then(|result| answer_later(py, result, &self.exchange, &self.origin)) {
+            fault.log(py, &self.origin.handler, &self.origin.request);
+            fault::abort(&self.exchange);
+        }
+    }
+}
+
+/// Answers through an exchange with a result that is already there. On a loop's thread.
+///
+/// # Errors
+/// The handler's fault; nothing was answered.
+pub fn answer_later(
+    py: Python<'_>,
+    result: Bound<'_, PyAny>,
+    exchange: &Arc<Exchange>,
+    origin: &Origin,
+) -> Result<(), Fault> {
+    let mut scratch = Vec::new();
+    let event = match classify(result, &mut scratch)? {
+        Classified::Short { status, content_type } => {
+            let mut fields = FieldBlock::new();
+            fields
+                .push(b"content-type", content_type)
+                .map_err(|fault| Fault::Result(fault.reason().to_owned()))?;
+            ReplyEvent::Full(ResponseHead { status, fields }, Bytes::from(scratch))
+        }
+        Classified::Full(head, body) => ReplyEvent::Full(head, body),
+        Classified::Stream(head, iterator) => {
+            return Local::current_or_fault()?.start_stream(py, head, &iterator, exchange, origin.clone());
+        }
+        Classified::Awaitable(_) => {
+            return Err(Fault::Result("an awaitable, from an awaitable".into()));
+        }
+    };
+    // Refused when the peer is gone: nobody is left to tell.
+    let _ = exchange.push(event);
+    Ok(())
+}
+
+/// Sends the head of a stream, then pulls its iterator where such iterators run.
+pub(super) fn begin_stream(
+    py: Python<'_>,
+    local: &Rc<Local>,
+    head: ResponseHead,
+    iterator: &Bound<'_, PyAny>,
+    exchange: &Arc<Exchange>,
+    origin: Origin,
+) -> Result<(), Fault> {
+    let is_async = stream::is_async_iterable(iterator)?;
+    if !is_async && !iterator.hasattr(intern!(py, "__iter__"))? {
+        return Err(Fault::Result("a 5-tuple whose fourth item is no iterator".into()));
+    }
+    let _ = exchange.push(ReplyEvent::Head(head));
+    if is_async {
+        local.start_async_stream(py, iterator, exchange, origin);
+    } else {
+        let iterator = iterator.try_iter()?.into_any().unbind();
+        local.start_sync_stream(iterator, exchange, origin);
+    }
+    Ok(())
+}

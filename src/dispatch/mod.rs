@@ -1,0 +1,18 @@
+//! The Python boundary: a request in, a Python call, a reply out.
+//!
+//! Owns: raw routes and their plans, binding, calling, classifying results, streams from iterators, faults.
+//! Does not own: sockets (`runtime`), the ASGI protocol (`asgi`), the loop (`home_loop`).
+//! Rule: arguments are converted before the interpreter is entered; nothing half-written reaches the wire.
+//! Spec: DESIGN section 5, the dispatch protocol.
+
+mod bind;
+mod coroutine;
+mod fault;
+mod plan;
+mod reply;
+mod scalar;
+mod service;
+mod stream;
+
+pub use plan::{Param, RouteSpec, ScalarType, Source, Table, Target};
+pub use service::{App, AppFactory, LoopPlacement};

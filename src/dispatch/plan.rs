@@ -1,0 +1,106 @@
+//! Routes as they are declared, and the table that finds them.
+//!
+//! Owns: [`RouteSpec`] (what a handler wants) and [`Table`] (patterns to targets). Does not own: finding (`router`).
+//! Rule: a table is built once, before the workers start, and never written again.
+
+use crate::interp::Held;
+use crate::router::{RouteFault, Router};
+use crate::static_cache::StaticResponse;
+use pyo3::prelude::*;
+use std::sync::Arc;
+
+/// Type of a scalar parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScalarType {
+    /// Python `int`, of any size.
+    Int,
+    /// Python `float`.
+    Float,
+    /// Python `bool`, in Pydantic's lax spellings.
+    Bool,
+    /// Python `str`.
+    Str,
+}
+
+/// Where an argument comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The path parameter of that name.
+    Path(ScalarType),
+    /// The query parameter of that name.
+    Query(ScalarType),
+    /// The whole raw body, as `bytes`.
+    Body,
+    /// A `Request`.
+    Request,
+}
+
+/// One argument of a handler, in call order.
+#[derive(Debug)]
+pub struct Param {
+    /// Where it comes from.
+    pub source: Source,
+    /// Its name in the path pattern or the query string.
+    pub name: String,
+    /// Absent is an error.
+    pub required: bool,
+    /// Repeated keys make a list; otherwise the last one counts.
+    pub is_list: bool,
+    /// What an absent one becomes.
+    pub default: Held<PyAny>,
+}
+
+/// A raw route.
+#[derive(Debug)]
+pub struct RouteSpec {
+    /// The handler as registered. Workers call clones of their own.
+    pub handler: Held<PyAny>,
+    /// For log lines, such as `app.read_item`.
+    pub name: String,
+    /// Arguments in call order.
+    pub params: Vec<Param>,
+    /// Calling it gives a coroutine, which runs on the home loop.
+    pub is_async: bool,
+}
+
+/// What a pattern leads to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A response rendered beforehand.
+    Static(Arc<StaticResponse>),
+    /// The raw route of that index.
+    Handler(u32),
+}
+
+/// All routes of an application.
+#[derive(Default)]
+pub struct Table {
+    pub(super) router: Router<Target>,
+    pub(super) routes: Vec<RouteSpec>,
+}
+
+impl Table {
+    /// Adds a raw route.
+    ///
+    /// # Errors
+    /// The pattern is malformed, or conflicts with one that is there.
+    pub fn add_route(&mut self, method: &str, pattern: &str, spec: RouteSpec) -> Result<(), RouteFault> {
+        let index = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+        self.router.insert(method, pattern, Target::Handler(index))?;
+        self.routes.push(spec);
+        Ok(())
+    }
+
+    /// Adds a static response for GET and HEAD.
+    ///
+    /// # Errors
+    /// As [`Table::add_route`].
+    pub fn add_static(&mut self, path: &str, response: StaticResponse) -> Result<(), RouteFault> {
+        self.router.insert("GET", path, Target::Static(Arc::new(response)))
+    }
+
+    /// True when no route was added.
+    pub fn is_empty(&self) -> bool {
+        self.routes.is_empty() && self.router.is_empty()
+    }
+}

@@ -1,0 +1,550 @@
+//! The application as a worker serves it.
+//!
+//! Owns: [`App`] (what all workers share, read-only), [`PyService`] (one a worker), where a handler runs.
+//! Does not own: what the pieces do. Rule: each worker calls handlers of its own, and shares no object that it counts
+//! references on with another worker. Threads: `App` is shared; `Local` never leaves its worker.
+
+use super::bind::{self, PathParams, Value};
+use super::coroutine;
+use super::fault::{self, Fault};
+use super::plan::{RouteSpec, Table, Target};
+use super::reply::{classify, Classified};
+use super::stream::{self, Origin, SyncStream};
+use crate::asgi::{AsgiHost, Lifespan, Progress};
+use crate::bytes_ext;
+use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
+use crate::http1::{RequestHead, ResponseHead};
+use crate::interp::{self, BaseContext, Held};
+use crate::pyclasses::Request as PyRequest;
+use crate::router::Found;
+use crate::service::{
+    BodyMode, Exchange, GuestLoop, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory,
+    WorkerContext,
+};
+use crate::static_cache::StaticResponse;
+use bytes::Bytes;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Which workers have a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopPlacement {
+    /// Worker 0, for all.
+    Home,
+    /// Each worker, with a lifespan of its own.
+    PerWorker,
+}
+
+/// What all workers share. Built on the main thread, then only read.
+pub struct App {
+    /// Raw routes and static responses.
+    pub table: Table,
+    /// The ASGI application behind them, if any.
+    pub asgi: Option<Held<PyAny>>,
+    /// Prefix that a proxy took off.
+    pub root_path: String,
+    /// `auto`, `on` or `off`.
+    pub lifespan: String,
+    /// Which workers have a loop.
+    pub placement: LoopPlacement,
+    /// The context that requests start from.
+    pub context: BaseContext,
+    /// The way to the home loop.
+    pub home: Arc<LoopHandle>,
+    /// The drain has begun.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// Makes the service of each worker.
+pub struct AppFactory(pub Arc<App>);
+
+impl ServiceFactory for AppFactory {
+    type Service = PyService;
+
+    fn enter_thread(&self, run: &mut dyn FnMut()) {
+        interp::hold_thread_state(run);
+    }
+
+    fn make(&self, worker: WorkerContext) -> Result<PyService, String> {
+        let app = self.0.clone();
+        interp::attach(|py| PyService::make(py, app, worker).map_err(|raised| interp::traceback(py, &raised)))
+    }
+}
+
+/// What one worker holds of its own.
+pub struct Local {
+    app: Arc<App>,
+    handlers: Vec<Py<PyAny>>,
+    context: BaseContext,
+    home: Option<Rc<HomeLoop>>,
+    host: Option<AsgiHost>,
+    lifespan: Option<Lifespan>,
+    offload: Offload,
+    scratch: RefCell<Vec<u8>>,
+    /// Pumps of async streams that run on this worker's loop.
+    streams: RefCell<HashMap<u64, Py<PyAny>>>,
+    next_stream: Cell<u64>,
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
+}
+
+/// One worker's service.
+pub struct PyService {
+    local: RefCell<Option<Rc<Local>>>,
+    startup: RefCell<Option<Arc<Progress>>>,
+    shutdown: RefCell<Option<Arc<Progress>>>,
+}
+
+/// Where a request goes.
+pub enum Route {
+    /// A response rendered beforehand.
+    Static(Arc<StaticResponse>),
+    /// A raw route and its path parameters.
+    Handler(usize, PathParams),
+    /// The ASGI application.
+    Asgi,
+    /// No route has this path.
+    NotFound,
+    /// Routes have this path, for other methods.
+    MethodNotAllowed(Bytes),
+}
+
+impl PyService {
+    fn make(py: Python<'_>, app: Arc<App>, worker: WorkerContext) -> PyResult<Self> {
+        let has_home = app.placement == LoopPlacement::PerWorker || worker.worker == 0;
+        let context = app.context.copy_for_worker(py)?;
+        let home = if has_home {
+            let handle = if worker.worker == 0 { app.home.clone() } else { Arc::default() };
+            Some(HomeLoop::make(py, handle, app.context.copy_for_worker(py)?)?)
+        } else {
+            None
+        };
+        let (mut host, mut lifespan) = (None, None);
+        if let (Some(application), true) = (&app.asgi, has_home) {
+            let application = application.clone_ref(py);
+            let mut state: Option<Py<PyDict>> = None;
+            if app.lifespan != "off" {
+                let protocol = Lifespan::new(py, &application, &app.lifespan)?;
+                state = Some(protocol.state.clone_ref(py));
+                lifespan = Some(protocol);
+            }
+            host = Some(AsgiHost::new(py, application, &app.root_path, state)?);
+        }
+        let handlers = app
+            .table
+            .routes
+            .iter()
+            .map(|spec| own_handler(py, &spec.handler, worker.workers))
+            .collect::<PyResult<_>>()?;
+        let local = Rc::new(Local {
+            app,
+            handlers,
+            context,
+            home,
+            host,
+            lifespan,
+            offload: worker.offload,
+            scratch: RefCell::default(),
+            streams: RefCell::default(),
+            next_stream: Cell::new(0),
+        });
+        LOCAL.with_borrow_mut(|slot| *slot = Some(local.clone()));
+        Ok(PyService {
+            local: RefCell::new(Some(local)),
+            startup: RefCell::default(),
+            shutdown: RefCell::default(),
+        })
+    }
+
+    fn local(&self) -> Option<Rc<Local>> {
+        self.local.borrow().clone()
+    }
+}
+
+/// A worker's own copy of a plain function: calls then count references that no other worker touches.
+fn own_handler(py: Python<'_>, handler: &Py<PyAny>, workers: usize) -> PyResult<Py<PyAny>> {
+    let function_type = py.import("types")?.getattr("FunctionType")?;
+    let handler = handler.bind(py);
+    if workers < 2 || !handler.get_type().is(&function_type) {
+        return Ok(handler.clone().unbind());
+    }
+    let copy = function_type.call1((
+        handler.getattr("__code__")?,
+        handler.getattr("__globals__")?,
+        handler.getattr("__name__")?,
+        handler.getattr("__defaults__")?,
+        handler.getattr("__closure__")?,
+    ))?;
+    copy.setattr("__kwdefaults__", handler.getattr("__kwdefaults__")?)?;
+    copy.setattr("__qualname__", handler.getattr("__qualname__")?)?;
+    copy.setattr("__module__", handler.getattr("__module__")?)?;
+    Ok(copy.unbind())
+}
+
+impl Service for PyService {
+    type Route = Route;
+
+    fn route(&self, head: &RequestHead) -> Route {
+        match &*self.local.borrow() {
+            Some(local) => local.route(head),
+            None => Route::NotFound,
+        }
+    }
+
+    fn body_mode(&self, route: &Route) -> BodyMode {
+        match route {
+            Route::Handler(..) => BodyMode::Buffered,
+            _ => BodyMode::Streamed,
+        }
+    }
+
+    fn call(&self, route: Route, request: Request, reply: Reply<'_>) -> Outcome {
+        let Some(local) = self.local() else { return fault::answer(reply) };
+        match route {
+            Route::Static(response) => reply.rendered(response.head(), response.body()),
+            Route::Handler(index, path) => local.call_handler(index, path, request, reply),
+            Route::Asgi => local.call_asgi(request),
+            Route::NotFound => reply.short(404, b"application/json", b"{\"detail\":\"Not Found\"}"),
+            Route::MethodNotAllowed(allow) => method_not_allowed(&allow, reply),
+        }
+    }
+
+    fn batch(&self, run: &mut dyn FnMut()) {
+        interp::attach(|_py| run());
+    }
+
+    fn guest_loop(&self) -> Option<Rc<dyn GuestLoop>> {
+        let home = self.local()?.home.clone()?;
+        Some(Rc::new(Stepper(home)))
+    }
+
+    fn poll_startup(&self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        let Some(local) = self.local() else { return Poll::Ready(Ok(())) };
+        poll_phase(&local, &self.startup, "startup", cx)
+    }
+
+    fn begin_drain(&self) {
+        let Some(local) = self.local() else { return };
+        local.app.draining.store(true, Ordering::Relaxed);
+        if local.streams.borrow().is_empty() {
+            return;
+        }
+        interp::attach(|py| {
+            let pumps: Vec<Py<PyAny>> =
+                local.streams.borrow().values().map(|pump| pump.clone_ref(py)).collect();
+            for pump in pumps {
+                if let Err(raised) = pump.call_method0(py, "cancel") {
+                    log::error!("a stream could not be told of the drain: {raised}");
+                }
+            }
+            if let Some(home) = &local.home {
+                home.nudge();
+            }
+        });
+    }
+
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(local) = self.local() else { return Poll::Ready(()) };
+        poll_phase(&local, &self.shutdown, "shutdown", cx).map(|result| {
+            if let Err(message) = result {
+                log::error!("lifespan shutdown failed: {message}");
+            }
+        })
+    }
+
+    fn close(&self) {
+        let local = self.local.borrow_mut().take();
+        interp::attach(|py| {
+            LOCAL.with_borrow_mut(|slot| *slot = None);
+            if let Some(home) = local.as_ref().and_then(|local| local.home.clone()) {
+                home.close(py);
+            }
+            drop(local);
+        });
+    }
+}
+
+fn poll_phase(
+    local: &Rc<Local>,
+    slot: &RefCell<Option<Arc<Progress>>>,
+    phase: &str,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), String>> {
+    let (Some(lifespan), Some(home)) = (&local.lifespan, &local.home) else { return Poll::Ready(Ok(())) };
+    let progress =
+        slot.borrow_mut().get_or_insert_with(|| interp::attach(|py| lifespan.begin(py, home, phase))).clone();
+    progress.poll(cx)
+}
+
+fn method_not_allowed(allow: &[u8], reply: Reply<'_>) -> Outcome {
+    const BODY: &[u8] = b"{\"detail\":\"Method Not Allowed\"}";
+    let mut fields = crate::http1::FieldBlock::new();
+    let pushed =
+        fields.push(b"content-type", b"application/json").and_then(|()| fields.push(b"allow", allow));
+    match pushed {
+        Ok(()) => reply.full(405, &fields, Bytes::from_static(BODY)),
+        Err(_) => fault::answer(reply),
+    }
+}
+
+impl Local {
+    /// The calling worker's own.
+    pub fn current() -> Option<Rc<Local>> {
+        LOCAL.with_borrow(Clone::clone)
+    }
+
+    pub(super) fn current_or_fault() -> Result<Rc<Local>, Fault> {
+        Local::current()
+            .ok_or_else(|| Fault::Raised(PyRuntimeError::new_err("not on a worker of the server")))
+    }
+
+    pub(super) fn remember_stream(&self, pump: Py<PyAny>) -> u64 {
+        let key = self.next_stream.get();
+        self.next_stream.set(key + 1);
+        self.streams.borrow_mut().insert(key, pump);
+        key
+    }
+
+    pub(super) fn forget_stream(&self, key: u64) {
+        let pump = self.streams.borrow_mut().remove(&key);
+        drop(pump);
+    }
+
+    fn route(&self, head: &RequestHead) -> Route {
+        let table = &self.app.table;
+        if table.is_empty() {
+            return if self.app.asgi.is_some() { Route::Asgi } else { Route::NotFound };
+        }
+        let raw = head.path();
+        let decoded = bytes_ext::percent_decode(raw);
+        let text = String::from_utf8_lossy(&decoded);
+        match table.router.find(head.method_bytes(), &text) {
+            Found::Route(Target::Static(response), _) => Route::Static(response.clone()),
+            Found::Route(Target::Handler(index), params) => {
+                let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                Route::Handler(*index as usize, params)
+            }
+            _ if self.app.asgi.is_some() => Route::Asgi,
+            Found::MethodNotAllowed(allow) => Route::MethodNotAllowed(allow.clone()),
+            Found::NotFound => Route::NotFound,
+        }
+    }
+
+    fn call_asgi(self: &Rc<Self>, request: Request) -> Outcome {
+        let exchange = match &request.body {
+            RequestBody::Streamed(exchange) => exchange.clone(),
+            _ => Exchange::without_body(),
+        };
+        if let (Some(home), Some(host)) = (&self.home, &self.host) {
+            interp::attach(|py| host.start(py, home, request, &exchange));
+            return Outcome::Pending(exchange);
+        }
+        let answered = exchange.clone();
+        let posted = self.app.home.post(Box::new(move |py, home| match Local::current() {
+            Some(local) => match &local.host {
+                Some(host) => host.start(py, home, request, &answered),
+                None => fault::abort(&answered),
+            },
+            None => fault::abort(&answered),
+        }));
+        if posted.is_err() {
+            fault::abort(&exchange);
+        }
+        Outcome::Pending(exchange)
+    }
+
+    fn call_handler(
+        self: &Rc<Self>,
+        index: usize,
+        path: PathParams,
+        request: Request,
+        reply: Reply<'_>,
+    ) -> Outcome {
+        let spec = &self.app.table.routes[index];
+        let values = if spec.params.is_empty() {
+            Vec::new()
+        } else {
+            match bind::convert(spec, &request.head, &path) {
+                Ok(values) => values,
+                Err(misfit) => return reply.short(422, b"application/json", &misfit.0),
+            }
+        };
+        if spec.is_async && self.home.is_none() {
+            return self.post_handler(index, values, path, request);
+        }
+        interp::attach(|py| {
+            if spec.is_async {
+                let exchange = Exchange::without_body();
+                self.start_handler(py, index, values, path, request, &exchange);
+                return Outcome::Pending(exchange);
+            }
+            self.run_handler(py, index, values, path, request, reply)
+        })
+    }
+
+    /// Sends a coroutine's request to the home loop's worker, which makes all of its objects.
+    fn post_handler(&self, index: usize, values: Vec<Value>, path: PathParams, request: Request) -> Outcome {
+        let exchange = Exchange::without_body();
+        let answered = exchange.clone();
+        let posted = self.app.home.post(Box::new(move |py, _home| match Local::current() {
+            Some(local) => local.start_handler(py, index, values, path, request, &answered),
+            None => fault::abort(&answered),
+        }));
+        if posted.is_err() {
+            fault::abort(&exchange);
+        }
+        Outcome::Pending(exchange)
+    }
+
+    fn start_handler(
+        self: &Rc<Self>,
+        py: Python<'_>,
+        index: usize,
+        values: Vec<Value>,
+        path: PathParams,
+        request: Request,
+        exchange: &Arc<Exchange>,
+    ) {
+        let spec = &self.app.table.routes[index];
+        let origin = origin(spec, &request.head);
+        let Some(home) = &self.home else { return fault::abort(exchange) };
+        let make = || self.call_with(py, index, values, &path, &request);
+        coroutine::start(py, home, make, exchange, origin);
+    }
+
+    fn run_handler(
+        self: &Rc<Self>,
+        py: Python<'_>,
+        index: usize,
+        values: Vec<Value>,
+        path: PathParams,
+        request: Request,
+        reply: Reply<'_>,
+    ) -> Outcome {
+        let spec = &self.app.table.routes[index];
+        let head = &request.head;
+        let result = self.context.run(py, || self.call_with(py, index, values, &path, &request));
+        // Taken, not borrowed: a fallback of the JSON encoder may run Python, which may come back here.
+        let mut scratch = self.scratch.take();
+        let outcome = match result.map_err(Fault::Raised).and_then(|result| classify(result, &mut scratch)) {
+            Ok(Classified::Short { status, content_type }) => Ok(reply.short(status, content_type, &scratch)),
+            Ok(Classified::Full(head, body)) => Ok(reply.full(head.status, &head.fields, body)),
+            Ok(Classified::Stream(response, iterator)) => {
+                let exchange = Exchange::without_body();
+                match self.start_stream(py, response, &iterator, &exchange, origin(spec, head)) {
+                    Ok(()) => Ok(Outcome::Pending(exchange)),
+                    Err(fault) => Err((fault, reply)),
+                }
+            }
+            Ok(Classified::Awaitable(awaitable)) => Ok(self.await_result(py, awaitable, origin(spec, head))),
+            Err(fault) => Err((fault, reply)),
+        };
+        self.scratch.replace(scratch);
+        outcome.unwrap_or_else(|(fault, reply)| {
+            let origin = origin(spec, head);
+            fault.log(py, &origin.handler, &origin.request);
+            fault::answer(reply)
+        })
+    }
+
+    /// Awaits, on the home loop, what a plain handler returned.
+    fn await_result(self: &Rc<Self>, py: Python<'_>, awaitable: Bound<'_, PyAny>, origin: Origin) -> Outcome {
+        let exchange = Exchange::without_body();
+        if let Some(home) = &self.home {
+            coroutine::start(py, home, || Ok(awaitable), &exchange, origin);
+            return Outcome::Pending(exchange);
+        }
+        let (held, answered) = (Held::new(awaitable.unbind()), exchange.clone());
+        let posted = self.app.home.post(Box::new(move |py, home| {
+            coroutine::start(py, home, || Ok(held.bind(py).clone()), &answered, origin);
+        }));
+        if posted.is_err() {
+            fault::abort(&exchange);
+        }
+        Outcome::Pending(exchange)
+    }
+
+    /// Makes the arguments and calls the handler.
+    fn call_with<'py>(
+        &self,
+        py: Python<'py>,
+        index: usize,
+        values: Vec<Value>,
+        path: &PathParams,
+        request: &Request,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let spec = &self.app.table.routes[index];
+        let handler = self.handlers[index].bind(py);
+        if values.is_empty() {
+            return handler.call0();
+        }
+        let body = match &request.body {
+            RequestBody::Whole(body) => body.clone(),
+            _ => Bytes::new(),
+        };
+        let mut arguments = Vec::with_capacity(values.len());
+        for (value, param) in values.into_iter().zip(&spec.params) {
+            let argument = bind::to_python(py, value, param, &body, || {
+                Ok(Bound::new(py, PyRequest::new(request, body.clone(), path))?.into_any())
+            })?;
+            arguments.push(argument);
+        }
+        interp::call_positional(handler, &arguments)
+    }
+
+    pub(super) fn start_stream(
+        self: &Rc<Self>,
+        py: Python<'_>,
+        head: ResponseHead,
+        iterator: &Bound<'_, PyAny>,
+        exchange: &Arc<Exchange>,
+        origin: Origin,
+    ) -> Result<(), Fault> {
+        coroutine::begin_stream(py, self, head, iterator, exchange, origin)
+    }
+
+    pub(super) fn start_async_stream(
+        self: &Rc<Self>,
+        py: Python<'_>,
+        iterator: &Bound<'_, PyAny>,
+        exchange: &Arc<Exchange>,
+        origin: Origin,
+    ) {
+        if let Some(home) = &self.home {
+            return stream::start_async(py, self, home, iterator, exchange, origin);
+        }
+        let (held, answered) = (Held::new(iterator.clone().unbind()), exchange.clone());
+        let posted = self.app.home.post(Box::new(move |py, home| match Local::current() {
+            Some(local) => stream::start_async(py, &local, home, held.bind(py), &answered, origin),
+            None => fault::abort(&answered),
+        }));
+        if posted.is_err() {
+            fault::abort(exchange);
+        }
+    }
+
+    pub(super) fn start_sync_stream(&self, iterator: Py<PyAny>, exchange: &Arc<Exchange>, origin: Origin) {
+        let draining = self.app.draining.clone();
+        SyncStream::start(Held::new(iterator), exchange.clone(), self.offload.clone(), draining, origin);
+    }
+}
+
+fn origin(spec: &RouteSpec, head: &RequestHead) -> Origin {
+    Origin {
+        handler: spec.name.clone(),
+        request: format!(
+            "{} {}",
+            String::from_utf8_lossy(head.method_bytes()),
+            String::from_utf8_lossy(head.path())
+        ),
+    }
+}

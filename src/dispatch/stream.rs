@@ -1,0 +1,291 @@
+//! Streams: bytes pulled from an iterator, one item at a time, when there is room.
+//!
+//! Owns: pulling, item types, closing the iterator exactly once. Does not own: chunk framing (`runtime`, `http1`).
+//! Rule (`stream_closed_once`, `bounded_memory`): nothing is pulled while the exchange has no room; the iterator is
+//! closed once, on the loop or a thread of the pool that ran it: at its end, on an error, on disconnect, at the drain.
+//! Threads: async iterators on the home loop; sync iterators on the offload pool, never on a worker.
+
+use super::fault::{self, Fault};
+use super::service::Local;
+use crate::home_loop::HomeLoop;
+use crate::interp::{self, Held};
+use crate::service::{Exchange, Inbound, Offload, ReplyEvent};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Items that a sync iterator may give in a row before its pool thread looks at other work.
+const ITEMS_PER_TURN: usize = 64;
+
+/// Where a stream came from, for log lines.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The handler.
+    pub handler: String,
+    /// Method and path.
+    pub request: String,
+}
+
+/// True for an object that is iterated with `async for`.
+pub fn is_async_iterable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    object.hasattr(intern!(object.py(), "__aiter__"))
+}
+
+/// Starts an async iterator on the calling thread's loop.
+pub fn start_async(
+    py: Python<'_>,
+    local: &Rc<Local>,
+    home: &Rc<HomeLoop>,
+    iterator: &Bound<'_, PyAny>,
+    exchange: &Arc<Exchange>,
+    origin: Origin,
+) {
+    if let Err(raised) = try_start_async(py, local, home, iterator, exchange, &origin) {
+        Fault::Raised(raised).log(py, &origin.handler, &origin.request);
+        fault::abort(exchange);
+    }
+}
+
+fn try_start_async(
+    py: Python<'_>,
+    local: &Rc<Local>,
+    home: &Rc<HomeLoop>,
+    iterator: &Bound<'_, PyAny>,
+    exchange: &Arc<Exchange>,
+    origin: &Origin,
+) -> PyResult<()> {
+    let outlet = Bound::new(py, Outlet { exchange: exchange.clone() })?;
+    let pump = py.import(intern!(py, "turboapi_rs.guest_loop"))?.getattr(intern!(py, "pump"))?;
+    let task = home.start_task(py, || pump.call1((iterator, outlet)))?;
+    let key = local.remember_stream(task.clone().unbind());
+    let end = StreamEnd { exchange: exchange.clone(), origin: origin.clone(), key };
+    task.call_method1(intern!(py, "add_done_callback"), (Bound::new(py, end)?,))?;
+    let watched = exchange.clone();
+    let pumping = task.unbind();
+    home.watch(
+        py,
+        Box::new(move |py, cx| match watched.poll_inbound(cx) {
+            // The peer is gone, or the response is whole: a producer that still runs is told at once.
+            Poll::Ready(Inbound::Closed(_)) => {
+                Poll::Ready(pumping.call_method0(py, intern!(py, "cancel")).map(|_| py.None()))
+            }
+            Poll::Ready(Inbound::Body(..)) => Poll::Ready(Ok(py.None())),
+            Poll::Pending => Poll::Pending,
+        }),
+    )?;
+    home.notice_work(py)
+}
+
+/// What `guest_loop.pump` sends items through.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+struct Outlet {
+    exchange: Arc<Exchange>,
+}
+
+#[pymethods]
+impl Outlet {
+    /// Queues one item. False when the producer should wait for `room()` before the next.
+    fn push(&self, item: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let data = item_bytes(item)?;
+        // A refused item means that nobody is left to read it; the watch cancels the pump.
+        let _ = self.exchange.push(ReplyEvent::Chunk(data));
+        let mut context = Context::from_waker(Waker::noop());
+        Ok(self.exchange.poll_room(&mut context).is_ready())
+    }
+
+    /// Done when there is room.
+    fn room<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let home = HomeLoop::current()
+            .ok_or_else(|| PyRuntimeError::new_err("not on an event loop of the server"))?;
+        let exchange = self.exchange.clone();
+        home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
+    }
+}
+
+/// Called by asyncio when a pump is done.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+struct StreamEnd {
+    exchange: Arc<Exchange>,
+    origin: Origin,
+    key: u64,
+}
+
+#[pymethods]
+impl StreamEnd {
+    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        if let Some(local) = Local::current() {
+            local.forget_stream(self.key);
+        }
+        let result = task.call_method0(intern!(py, "result"));
+        let is_closed = self.exchange.closed().is_some();
+        match result {
+            Ok(_) => {
+                let _ = self.exchange.push(ReplyEvent::End);
+            }
+            Err(raised) => {
+                let cancelled = raised.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py);
+                if !cancelled {
+                    Fault::Raised(raised).log(py, &self.origin.handler, &self.origin.request);
+                } else if !is_closed {
+                    log::info!(
+                        "{}: stream of {} ended by the drain",
+                        self.origin.request,
+                        self.origin.handler
+                    );
+                }
+                fault::abort(&self.exchange);
+            }
+        }
+    }
+}
+
+/// The bytes of one item.
+fn item_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if let Ok(data) = item.cast::<PyBytes>() {
+        return Ok(interp::share_bytes(data));
+    }
+    if let Ok(text) = item.cast::<PyString>() {
+        return Ok(Bytes::copy_from_slice(text.to_str()?.as_bytes()));
+    }
+    Err(PyTypeError::new_err(format!("a stream item must be bytes or str, not {}", item.get_type().name()?)))
+}
+
+/// A sync iterator, pulled on the offload pool.
+pub struct SyncStream {
+    iterator: Mutex<Option<Held<PyAny>>>,
+    exchange: Arc<Exchange>,
+    offload: Offload,
+    draining: Arc<AtomicBool>,
+    origin: Origin,
+    /// A turn is queued or running: a wake meanwhile queues no second one.
+    is_scheduled: AtomicBool,
+    was_woken: AtomicBool,
+}
+
+impl SyncStream {
+    /// Starts pulling.
+    pub fn start(
+        iterator: Held<PyAny>,
+        exchange: Arc<Exchange>,
+        offload: Offload,
+        draining: Arc<AtomicBool>,
+        origin: Origin,
+    ) {
+        let stream = Arc::new(SyncStream {
+            iterator: Mutex::new(Some(iterator)),
+            exchange,
+            offload,
+            draining,
+            origin,
+            is_scheduled: AtomicBool::new(false),
+            was_woken: AtomicBool::new(false),
+        });
+        stream.schedule();
+    }
+
+    fn schedule(self: Arc<Self>) {
+        self.was_woken.store(true, Ordering::Release);
+        if self.is_scheduled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (offload, exchange) = (self.offload.clone(), self.exchange.clone());
+        if offload.submit(Box::new(move || self.turn())).is_err() {
+            log::warn!("a stream was cut: the offload pool takes no more work");
+            fault::abort(&exchange);
+        }
+    }
+
+    /// Pulls until there is no room, then lets the thread go.
+    fn turn(self: Arc<Self>) {
+        loop {
+            self.was_woken.store(false, Ordering::Release);
+            let goes_on = interp::attach(|py| self.pull(py));
+            if goes_on {
+                // Other jobs have their turn first.
+                self.is_scheduled.store(false, Ordering::Release);
+                self.schedule();
+                return;
+            }
+            self.is_scheduled.store(false, Ordering::Release);
+            // A wake that came while this turn ran queued nothing: take it up.
+            if !self.was_woken.load(Ordering::Acquire) || self.is_scheduled.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
+    }
+
+    /// Gives whether to go on at once.
+    fn pull(self: &Arc<Self>, py: Python<'_>) -> bool {
+        let mut slot = self.iterator.lock();
+        let Some(iterator) = slot.as_ref() else { return false };
+        let waker = Waker::from(self.clone());
+        let mut context = Context::from_waker(&waker);
+        for _ in 0..ITEMS_PER_TURN {
+            match self.exchange.poll_room(&mut context) {
+                Poll::Pending => return false,
+                Poll::Ready(Err(_)) => {
+                    self.close(py, slot.take());
+                    return false;
+                }
+                Poll::Ready(Ok(())) => {}
+            }
+            if self.draining.load(Ordering::Relaxed) {
+                self.close(py, slot.take());
+                return false;
+            }
+            let item = match next_item(iterator.bind(py)) {
+                Ok(Some(item)) => item_bytes(&item),
+                Ok(None) => {
+                    let _ = self.exchange.push(ReplyEvent::End);
+                    self.close(py, slot.take());
+                    return false;
+                }
+                Err(raised) => Err(raised),
+            };
+            match item {
+                Ok(data) => {
+                    let _ = self.exchange.push(ReplyEvent::Chunk(data));
+                }
+                Err(raised) => {
+                    Fault::Raised(raised).log(py, &self.origin.handler, &self.origin.request);
+                    self.close(py, slot.take());
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Closes the iterator, and ends the response if it has not ended.
+    fn close(&self, py: Python<'_>, iterator: Option<Held<PyAny>>) {
+        let Some(iterator) = iterator else { return };
+        fault::abort(&self.exchange);
+        let iterator = iterator.bind(py);
+        let closed = match iterator.getattr_opt(intern!(py, "close")) {
+            Ok(Some(close)) => close.call0().map(drop),
+            Ok(None) => Ok(()),
+            Err(raised) => Err(raised),
+        };
+        if let Err(raised) = closed {
+            Fault::Raised(raised).log(py, &self.origin.handler, &self.origin.request);
+        }
+    }
+}
+
+impl Wake for SyncStream {
+    fn wake(self: Arc<Self>) {
+        self.schedule();
+    }
+}
+
+fn next_item<'py>(iterator: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    // `try_iter` on an iterator gives the iterator itself.
+    iterator.try_iter()?.next().transpose()
+}

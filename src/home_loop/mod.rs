@@ -1,0 +1,371 @@
+//! asyncio on a worker's thread: the Rust half of `guest_loop.py`.
+//!
+//! Owns: the loop object, its inbox (jobs and wakes from other threads), tasks started on it, Python futures that wait
+//! for something of Rust's. Does not own: when it is stepped (`runtime`), what the tasks do (`asgi`, `dispatch`).
+//! Rule: the running loop is set only while a coroutine or a callback of the loop runs. A job posted is run once.
+//! Threads: [`LoopHandle`] is for any thread; [`HomeLoop`] never leaves its worker.
+
+use crate::interp::{self, BaseContext};
+use crate::service::{GuestLoop, NextStep};
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+/// Work for a loop's thread.
+pub type Job = Box<dyn for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>) + Send>;
+
+/// The way to a loop from any thread.
+#[derive(Default)]
+pub struct LoopHandle {
+    inbox: Mutex<Inbox>,
+    /// The inbox has something: spares the lock in steps that were made for other reasons.
+    has_mail: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inbox {
+    jobs: Vec<Job>,
+    woken: Vec<u64>,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+impl std::fmt::Debug for LoopHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoopHandle").finish_non_exhaustive()
+    }
+}
+
+impl LoopHandle {
+    /// Runs `job` on the loop's thread, at its next step. Gives it back when the loop has been closed.
+    ///
+    /// # Errors
+    /// The job, unrun.
+    pub fn post(&self, job: Job) -> Result<(), Job> {
+        let mut inbox = self.inbox.lock();
+        if inbox.closed {
+            return Err(job);
+        }
+        inbox.jobs.push(job);
+        self.has_mail.store(true, Ordering::Release);
+        let waker = inbox.waker.clone();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    fn wake_waiting(&self, key: u64) {
+        let mut inbox = self.inbox.lock();
+        if inbox.closed {
+            return;
+        }
+        inbox.woken.push(key);
+        self.has_mail.store(true, Ordering::Release);
+        let waker = inbox.waker.clone();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Asks for a step.
+    fn nudge(&self) {
+        let waker = self.inbox.lock().waker.clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Wakes one future that waits on the loop.
+struct WaitingWaker {
+    handle: Arc<LoopHandle>,
+    key: u64,
+}
+
+impl Wake for WaitingWaker {
+    fn wake(self: Arc<Self>) {
+        self.handle.wake_waiting(self.key);
+    }
+}
+
+/// Polled on the loop's thread, attached, until it is ready with what the future gives.
+pub type PollFn = Box<dyn for<'py> FnMut(Python<'py>, &mut Context<'_>) -> Poll<PyResult<Py<PyAny>>>>;
+
+struct Waiting {
+    future: Py<PyAny>,
+    poll: PollFn,
+    waker: Waker,
+}
+
+/// One asyncio loop, on the worker that steps it.
+pub struct HomeLoop {
+    handle: Arc<LoopHandle>,
+    event_loop: Py<PyAny>,
+    run_once: Py<PyAny>,
+    ready: Py<PyAny>,
+    set_running_loop: Py<PyAny>,
+    task_type: Py<PyAny>,
+    task_arguments: Py<PyDict>,
+    /// A future that is done with `None`: awaiting it does not suspend, and it may be awaited any number of times.
+    done: Py<PyAny>,
+    context: BaseContext,
+    fd: RawFd,
+    waiting: RefCell<HashMap<u64, Waiting>>,
+    next_key: Cell<u64>,
+    /// Timers known when the next step was last planned.
+    planned_timers: Cell<usize>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<HomeLoop>>> = const { RefCell::new(None) };
+}
+
+impl HomeLoop {
+    /// Makes the loop of the calling worker, and makes it the thread's current one.
+    ///
+    /// # Errors
+    /// asyncio's own, such as too few descriptors.
+    pub fn make(py: Python<'_>, handle: Arc<LoopHandle>, context: BaseContext) -> PyResult<Rc<Self>> {
+        let guest = py.import("turboapi_rs.guest_loop")?;
+        let asyncio = py.import("asyncio")?;
+        let event_loop = guest.getattr("make_loop")?.call0()?;
+        let fd: RawFd = event_loop.getattr("_selector")?.call_method0("fileno")?.extract()?;
+        let task_arguments = PyDict::new(py);
+        task_arguments.set_item("loop", &event_loop)?;
+        task_arguments.set_item("eager_start", true)?;
+        let done = event_loop.call_method0("create_future")?;
+        done.call_method1("set_result", (py.None(),))?;
+        let home = Rc::new(HomeLoop {
+            handle,
+            run_once: event_loop.getattr("_run_once")?.unbind(),
+            ready: event_loop.getattr("_ready")?.unbind(),
+            set_running_loop: asyncio.getattr("_set_running_loop")?.unbind(),
+            task_type: asyncio.getattr("Task")?.unbind(),
+            task_arguments: task_arguments.unbind(),
+            done: done.unbind(),
+            event_loop: event_loop.unbind(),
+            context,
+            fd,
+            waiting: RefCell::default(),
+            next_key: Cell::new(0),
+            planned_timers: Cell::new(0),
+        });
+        CURRENT.with_borrow_mut(|current| *current = Some(home.clone()));
+        Ok(home)
+    }
+
+    /// The loop of the calling thread, if it steps one.
+    pub fn current() -> Option<Rc<HomeLoop>> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// The handle by which other threads reach this loop.
+    pub fn handle(&self) -> &Arc<LoopHandle> {
+        &self.handle
+    }
+
+    /// Starts a task at once, in a fresh context, and runs it up to its first suspension.
+    ///
+    /// `make` makes the coroutine; it runs with the loop as the running one, as everything inside a task does.
+    ///
+    /// # Errors
+    /// What `make` raised, or what making the task raised. An exception of the coroutine itself stays in the task.
+    pub fn start_task<'py>(
+        &self,
+        py: Python<'py>,
+        make: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let arguments = self.task_arguments.bind(py).copy()?;
+        let context = self.context.fresh(py)?;
+        arguments.set_item(intern!(py, "context"), context)?;
+        self.with_running(py, || {
+            let coroutine = make()?;
+            self.task_type.bind(py).call((coroutine,), Some(&arguments))
+        })
+    }
+
+    /// Asks for a step.
+    pub fn nudge(&self) {
+        self.handle.nudge();
+    }
+
+    /// Asks for a step if what just ran left something for the loop to do.
+    pub fn notice_work(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.ready.bind(py).is_empty()? || self.timers(py)?.len() != self.planned_timers.get() {
+            self.handle.nudge();
+        }
+        Ok(())
+    }
+
+    /// Runs `work` with this loop as the thread's running loop.
+    fn with_running<R>(&self, py: Python<'_>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+        let set = self.set_running_loop.bind(py);
+        set.call1((self.event_loop.bind(py),))?;
+        let result = work();
+        set.call1((py.None(),))?;
+        result
+    }
+
+    /// An awaitable that is already done, with `None`.
+    pub fn ready_none<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.done.bind(py).clone()
+    }
+
+    /// A new future of this loop.
+    fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.event_loop.bind(py).call_method0(intern!(py, "create_future"))
+    }
+
+    /// An awaitable that is already done, with `value`.
+    ///
+    /// # Errors
+    /// asyncio's own.
+    pub fn ready_with<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let future = self.future(py)?;
+        future.call_method1(intern!(py, "set_result"), (value,))?;
+        Ok(future)
+    }
+
+    /// An awaitable that is done when `poll` is ready. Polled at once, then after each wake.
+    ///
+    /// # Errors
+    /// What `poll` gave, if it was ready at once with an error; else asyncio's own.
+    pub fn wait<'py>(&self, py: Python<'py>, mut poll: PollFn) -> PyResult<Bound<'py, PyAny>> {
+        let key = self.next_key.get();
+        self.next_key.set(key + 1);
+        let waker = Waker::from(Arc::new(WaitingWaker { handle: self.handle.clone(), key }));
+        match poll(py, &mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => self.ready_with(py, value?.bind(py)),
+            Poll::Pending => {
+                let future = self.future(py)?;
+                let waiting = Waiting { future: future.clone().unbind(), poll, waker };
+                self.waiting.borrow_mut().insert(key, waiting);
+                Ok(future)
+            }
+        }
+    }
+
+    /// Polls `poll` after each wake, without a future, until it is ready. For watches that Rust itself needs.
+    pub fn watch(&self, py: Python<'_>, poll: PollFn) -> PyResult<()> {
+        self.wait(py, poll).map(drop)
+    }
+
+    fn resume(&self, py: Python<'_>, key: u64) -> PyResult<()> {
+        let Some(mut waiting) = self.waiting.borrow_mut().remove(&key) else {
+            return Ok(());
+        };
+        // A future that its waiter cancelled takes nothing out of the exchange.
+        if waiting.future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(());
+        }
+        let waker = waiting.waker.clone();
+        match (waiting.poll)(py, &mut Context::from_waker(&waker)) {
+            Poll::Pending => {
+                self.waiting.borrow_mut().insert(key, waiting);
+                Ok(())
+            }
+            Poll::Ready(Ok(value)) => {
+                waiting.future.bind(py).call_method1(intern!(py, "set_result"), (value,)).map(drop)
+            }
+            Poll::Ready(Err(fault)) => {
+                waiting.future.bind(py).call_method1(intern!(py, "set_exception"), (fault,)).map(drop)
+            }
+        }
+    }
+
+    fn timers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        // `_run_once` may bind the list anew, so it is read each time.
+        Ok(self.event_loop.bind(py).getattr(intern!(py, "_scheduled"))?.cast_into::<PyList>()?)
+    }
+
+    fn take_mail(self: &Rc<Self>, py: Python<'_>) {
+        if !self.handle.has_mail.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let (jobs, woken) = {
+            let mut inbox = self.handle.inbox.lock();
+            (std::mem::take(&mut inbox.jobs), std::mem::take(&mut inbox.woken))
+        };
+        for key in woken {
+            if let Err(fault) = self.resume(py, key) {
+                log::error!("a waiting future could not be resumed: {fault}");
+            }
+        }
+        for job in jobs {
+            job(py, self);
+        }
+    }
+
+    fn step_attached(self: &Rc<Self>, py: Python<'_>) -> PyResult<NextStep> {
+        self.take_mail(py);
+        self.with_running(py, || self.run_once.bind(py).call0().map(drop))?;
+        if !self.ready.bind(py).is_empty()? || self.handle.has_mail.load(Ordering::Acquire) {
+            return Ok(NextStep::Now);
+        }
+        let timers = self.timers(py)?;
+        self.planned_timers.set(timers.len());
+        if timers.is_empty() {
+            return Ok(NextStep::Idle);
+        }
+        let when: f64 = timers.get_item(0)?.getattr(intern!(py, "_when"))?.extract()?;
+        let now: f64 = self.event_loop.bind(py).call_method0(intern!(py, "time"))?.extract()?;
+        let wait = Duration::try_from_secs_f64((when - now).max(0.0)).unwrap_or(Duration::from_secs(3600));
+        Ok(NextStep::At(Instant::now() + wait))
+    }
+
+    /// Cancels what still runs and closes the loop. The last call on it.
+    pub fn close(&self, py: Python<'_>) {
+        CURRENT.with_borrow_mut(|current| *current = None);
+        let left = {
+            let mut inbox = self.handle.inbox.lock();
+            inbox.closed = true;
+            inbox.woken.clear();
+            std::mem::take(&mut inbox.jobs)
+        };
+        drop(left);
+        self.waiting.borrow_mut().clear();
+        let closed = py
+            .import("turboapi_rs.guest_loop")
+            .and_then(|guest| guest.getattr("close_loop"))
+            .and_then(|close| close.call1((self.event_loop.bind(py),)));
+        if let Err(fault) = closed {
+            log::error!("the event loop did not close cleanly: {fault}");
+        }
+    }
+}
+
+/// The steps of a [`HomeLoop`], for the worker.
+pub struct Stepper(pub Rc<HomeLoop>);
+
+impl GuestLoop for Stepper {
+    fn fd(&self) -> RawFd {
+        self.0.fd
+    }
+
+    fn set_waker(&self, waker: Waker) {
+        self.0.handle.inbox.lock().waker = Some(waker);
+    }
+
+    fn step(&self) -> NextStep {
+        interp::attach(|py| match self.0.step_attached(py) {
+            Ok(next) => next,
+            Err(fault) => {
+                // What a callback raises is handled inside asyncio; KeyboardInterrupt and SystemExit come out here.
+                log::error!("a callback ended the step of the event loop: {fault}");
+                NextStep::Now
+            }
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! A fresh `contextvars` context for each request.
+//!
+//! Owns: the base context, copies of it, entering and leaving. Rule (`context_is_fresh`): what a request sets in its
+//! copy is never seen by another request.
+
+use super::Held;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// The context that was current when the server was started; each request runs in a copy of it.
+#[derive(Debug)]
+pub struct BaseContext(Held<PyAny>);
+
+impl BaseContext {
+    /// Copies the caller's current context.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn capture(py: Python<'_>) -> PyResult<Self> {
+        // SAFETY: attached; gives a new reference, or null with the error set.
+        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?;
+        Ok(BaseContext(Held::new(context.unbind())))
+    }
+
+    /// A copy of this base made now, to be the base of one worker (so that workers share no reference count).
+    pub fn copy_for_worker(&self, py: Python<'_>) -> PyResult<Self> {
+        Ok(BaseContext(Held::new(self.fresh(py)?.unbind())))
+    }
+
+    /// A fresh copy, for one request.
+    pub fn fresh<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: attached; the base is a live context object; gives a new reference, or null with the error set.
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_Copy(self.0.as_ptr())) }
+    }
+
+    /// Runs `work` inside a fresh copy.
+    pub fn run<'py, R>(&self, py: Python<'py>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+        let context = self.fresh(py)?;
+        // SAFETY: attached; the context was made here, so it is entered nowhere else.
+        if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
+            return Err(PyErr::fetch(py));
+        }
+        let entered = Entered(&context);
+        let result = work();
+        drop(entered);
+        result
+    }
+}
+
+/// Leaves a context when dropped, also when the work inside it panicked.
+struct Entered<'a, 'py>(&'a Bound<'py, PyAny>);
+
+impl Drop for Entered<'_, '_> {
+    fn drop(&mut self) {
+        // SAFETY: attached on the thread that entered the context, which is left once. A handler cannot have left it
+        // for us: `Context.run` restores what it entered.
+        if unsafe { ffi::PyContext_Exit(self.0.as_ptr()) } != 0 {
+            log::error!("a request's context could not be left: {}", PyErr::fetch(self.0.py()));
+        }
+    }
+}

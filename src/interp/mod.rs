@@ -1,0 +1,71 @@
+//! The only place where thread states are made and raw CPython calls are written.
+//!
+//! Owns: attaching and detaching, thread states for life, fresh contexts, calls by vector, references that may be
+//! dropped on any thread, bytes shared with Python. Does not own: what is called.
+//! Rule: every `unsafe` block is argued here; nothing above this module names the C API.
+
+mod bytes;
+mod call;
+mod context;
+mod held;
+
+pub use bytes::share_bytes;
+pub use call::{ascii_str, call_positional, is_coroutine, latin1_str};
+pub use context::BaseContext;
+pub use held::Held;
+
+use pyo3::prelude::*;
+
+/// Runs `work` attached to the interpreter. Cheap (about 45 ns, 10 when nested) on a thread that holds a thread state.
+pub fn attach<R>(work: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    Python::attach(work)
+}
+
+/// Keeps one thread state for all of `run`, which itself starts detached.
+///
+/// Without it every attach makes and destroys a thread state (measured: 123 microseconds in place of 45 ns).
+pub fn hold_thread_state(run: &mut dyn FnMut()) {
+    // The closure leaves the thread detached for its whole run: it is only called from threads that Rust made.
+    Python::attach(|py| {
+        let run = Unmoved(run);
+        py.detach(move || run.call());
+    });
+}
+
+/// Lets a closure be called inside `detach` on the very thread that brought it.
+struct Unmoved<'a>(&'a mut dyn FnMut());
+
+// SAFETY: `Python::detach` asks for `Send` because its closure must not hold `Bound` references while detached. The
+// closure runs on the calling thread, before `hold_thread_state` returns, so nothing changes threads; and no caller can
+// pass a closure with a `Python` token of an outer attach, since worker and offload threads enter through here.
+unsafe impl Send for Unmoved<'_> {}
+
+impl Unmoved<'_> {
+    fn call(self) {
+        (self.0)();
+    }
+}
+
+/// True when the GIL is off at this moment.
+pub fn is_gil_disabled(py: Python<'_>) -> bool {
+    py.import("sys")
+        .and_then(|sys| sys.getattr("_is_gil_enabled"))
+        .and_then(|probe| probe.call0())
+        .and_then(|enabled| enabled.is_truthy())
+        .is_ok_and(|enabled| !enabled)
+}
+
+/// True when this extension was built for a free-threaded interpreter.
+pub const IS_FREE_THREADED_BUILD: bool = cfg!(Py_GIL_DISABLED);
+
+/// A traceback as Python prints it, in one string.
+pub fn traceback(py: Python<'_>, fault: &PyErr) -> String {
+    let formatted = py
+        .import("traceback")
+        .and_then(|module| module.call_method1("format_exception", (fault.value(py),)))
+        .and_then(|lines| lines.extract::<Vec<String>>());
+    match formatted {
+        Ok(lines) => lines.concat().trim_end().to_owned(),
+        Err(_) => fault.to_string(),
+    }
+}

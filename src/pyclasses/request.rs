@@ -1,0 +1,130 @@
+//! The request as a raw handler sees it.
+//!
+//! Owns: reading. Rule: nothing is made before it is asked for.
+
+use crate::bytes_ext;
+use crate::http1::RequestHead;
+use crate::interp;
+use crate::service::{self, Ends};
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use std::sync::Arc;
+
+/// One request, whole: head and body.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+pub struct Request {
+    head: RequestHead,
+    body: Bytes,
+    path_params: Vec<(String, String)>,
+    ends: Arc<Ends>,
+}
+
+impl Request {
+    /// Made by `dispatch`.
+    pub fn new(request: &service::Request, body: Bytes, path_params: &[(String, String)]) -> Self {
+        Request {
+            head: request.head.clone(),
+            body,
+            path_params: path_params.to_vec(),
+            ends: request.ends.clone(),
+        }
+    }
+}
+
+#[pymethods]
+impl Request {
+    /// The method, such as `"GET"`.
+    #[getter]
+    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        interp::ascii_str(py, self.head.method_bytes())
+    }
+
+    /// The path, percent-decoded.
+    #[getter]
+    fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        PyString::new(py, &String::from_utf8_lossy(&bytes_ext::percent_decode(self.head.path())))
+    }
+
+    /// The path as sent.
+    #[getter]
+    fn raw_path<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.head.path())
+    }
+
+    /// The query string as sent, without `?`.
+    #[getter]
+    fn query_string<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.head.query())
+    }
+
+    /// Names and values of the query string, in order, repeats kept.
+    #[getter]
+    fn query_params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let pairs: Vec<_> = bytes_ext::parse_query(self.head.query()).collect();
+        PyList::new(py, pairs)
+    }
+
+    /// Path parameters by name.
+    #[getter]
+    fn path_params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let params = PyDict::new(py);
+        for (name, value) in &self.path_params {
+            params.set_item(name, value)?;
+        }
+        Ok(params)
+    }
+
+    /// Names (in lower case) and values of the fields, in order, repeats kept.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for (name, value) in self.head.fields() {
+            list.append((interp::ascii_str(py, &name.to_ascii_lowercase()), interp::latin1_str(py, value)))?;
+        }
+        Ok(list)
+    }
+
+    /// The first field of that name, in any case, or `default`.
+    #[pyo3(signature = (name, default=None))]
+    fn header<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> Option<Bound<'py, PyAny>> {
+        match self.head.field(name.as_bytes()) {
+            Some(value) => Some(interp::latin1_str(py, value).into_any()),
+            None => default,
+        }
+    }
+
+    /// The whole body.
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.body)
+    }
+
+    /// `"1.0"` or `"1.1"`.
+    #[getter]
+    fn http_version(&self) -> &'static str {
+        match self.head.version() {
+            crate::http1::Version::Http10 => "1.0",
+            crate::http1::Version::Http11 => "1.1",
+        }
+    }
+
+    /// Host and port of the client. None on a Unix domain socket.
+    #[getter]
+    fn client(&self) -> Option<(String, u16)> {
+        self.ends.client.clone()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<Request {} {}>",
+            String::from_utf8_lossy(self.head.method_bytes()),
+            String::from_utf8_lossy(self.head.target())
+        )
+    }
+}
