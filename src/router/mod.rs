@@ -1,27 +1,40 @@
-//! Method and path to a target, with path parameters as parts of the path.
+//! Method and path to a route, with path parameters as byte ranges.
 //!
-//! Owns: pattern syntax, precedence, 404 against 405. Does not own: what a route does.
-//! Rule: no Python, no runtime, no allocation while finding.
-//! Spec: RFC 9110 sections 15.5.5 and 15.5.6; pattern syntax as Starlette's `{name}` and `{name:path}`.
+//! Owns: pattern syntax, precedence, 404 against 405. Does not own: what a route does, percent-decoding of the path.
+//! Rule: no Python, no runtime; the route that was inserted first wins, as in Starlette; nothing is allocated while a
+//! route with up to three parameters is found.
+//! Spec: RFC 9110 sections 15.5.5, 15.5.6 and 10.2.1; pattern syntax and precedence as Starlette's.
 #![forbid(unsafe_code)]
 
+mod params;
+mod pattern;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use params::{Params, MAX_PARAMS};
+pub use pattern::{Convertor, Pattern, RouteFault};
+
 use bytes::Bytes;
-use std::fmt;
+use params::Spans;
+use table::Table;
 
 /// Routes of one application: one tree a method.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Router<T> {
-    trees: Vec<(Box<[u8]>, matchit::Router<T>)>,
-    /// All patterns, whatever their method, with the methods that have them.
-    patterns: matchit::Router<usize>,
-    allowed: Vec<Allowed>,
+    /// In the order of insertion, which is the order of precedence.
+    routes: Vec<Route<T>>,
+    /// One a method, in the order in which methods were first seen.
+    methods: Vec<(Box<[u8]>, Table)>,
+    /// Routes for any method. The start of each method's table.
+    any: Table,
+    head_uses_get: bool,
 }
 
-#[derive(Debug)]
-struct Allowed {
-    pattern: String,
-    methods: Vec<String>,
-    rendered: Bytes,
+#[derive(Clone, Debug)]
+struct Route<T> {
+    pattern: Pattern,
+    value: T,
 }
 
 /// What a method and a path lead to.
@@ -29,177 +42,146 @@ struct Allowed {
 pub enum Found<'r, 'p, T> {
     /// A route and its parameters.
     Route(&'r T, Params<'r, 'p>),
-    /// The path has routes, for these methods: the value of `Allow`.
-    MethodNotAllowed(&'r Bytes),
+    /// The path has routes, for these methods: the value of `Allow` (RFC 9110 section 10.2.1).
+    MethodNotAllowed(Bytes),
     /// No route has the path.
     NotFound,
 }
 
-/// Path parameters: names from the pattern, values from the path.
-#[derive(Debug)]
-pub struct Params<'r, 'p>(matchit::Params<'r, 'p>);
-
-impl<'r, 'p> Params<'r, 'p> {
-    /// Names and values, in the pattern's order.
-    pub fn iter(&self) -> impl Iterator<Item = (&'r str, &'p str)> + '_ {
-        self.0.iter()
-    }
-}
-
-/// Why a pattern is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RouteFault {
-    /// The method is no token.
-    Method,
-    /// The pattern is malformed; the text says where.
-    Pattern(String),
-    /// A pattern that is there already matches the same paths.
-    Conflict(String),
-}
-
-impl fmt::Display for RouteFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RouteFault::Method => f.write_str("the method is not a token"),
-            RouteFault::Pattern(what) => write!(f, "malformed pattern: {what}"),
-            RouteFault::Conflict(with) => write!(f, "the pattern conflicts with {with}"),
-        }
-    }
-}
-
-impl std::error::Error for RouteFault {}
-
 impl<T> Default for Router<T> {
     fn default() -> Self {
-        Router { trees: Vec::new(), patterns: matchit::Router::new(), allowed: Vec::new() }
+        Router { routes: Vec::new(), methods: Vec::new(), any: Table::default(), head_uses_get: true }
     }
 }
 
 impl<T> Router<T> {
-    /// Adds a route.
+    /// A router where HEAD is answered by the route of GET, unless HEAD has a route of its own.
+    pub fn new() -> Self {
+        Router::default()
+    }
+
+    /// A router where HEAD is a method like any other, as FastAPI has it.
+    pub fn with_head_apart() -> Self {
+        Router { head_uses_get: false, ..Router::default() }
+    }
+
+    /// Adds a route for one method. Methods are case-sensitive.
     ///
     /// # Errors
-    /// The pattern is malformed or conflicts. The router is unchanged.
-    pub fn insert(&mut self, method: &str, pattern: &str, target: T) -> Result<(), RouteFault> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if method.is_empty() || !method.bytes().all(is_token) {
+    /// The method is no token, the pattern cannot be held, or an earlier route takes all of its paths.
+    /// The router is unchanged.
+    pub fn insert(&mut self, method: &str, pattern: &str, value: T) -> Result<(), RouteFault> {
+        let method = method.as_bytes();
+        if !pattern::is_token(method) {
             return Err(RouteFault::Method);
         }
-        let native = native_pattern(pattern)?;
-        let tree = match self.trees.iter().position(|(known, _)| **known == *method.as_bytes()) {
-            Some(index) => index,
-            None => {
-                self.trees.push((method.as_bytes().into(), matchit::Router::new()));
-                self.trees.len() - 1
-            }
-        };
-        self.trees[tree].1.insert(&native, target).map_err(named)?;
-        self.allow(method, &native);
+        let pattern = Pattern::parse(pattern)?;
+        let known = self.methods.iter().position(|(name, _)| **name == *method);
+        let table = known.map_or(&self.any, |at| &self.methods[at].1);
+        self.check_not_shadowed(table, &pattern)?;
+        let at = known.unwrap_or_else(|| {
+            self.methods.push((method.into(), self.any.clone()));
+            self.methods.len() - 1
+        });
+        let index = self.push(pattern, value);
+        self.methods[at].1.insert(index, &self.routes);
         Ok(())
     }
 
-    /// Finds the route of a request. HEAD falls back to GET.
-    pub fn find<'r, 'p>(&'r self, method: &[u8], path: &'p str) -> Found<'r, 'p, T> {
-        if let Some(found) = self.find_exact(method, path) {
-            return found;
+    /// Adds a route for every method.
+    ///
+    /// # Errors
+    /// The pattern cannot be held, or an earlier route for any method takes all of its paths. The router is unchanged.
+    pub fn insert_any(&mut self, pattern: &str, value: T) -> Result<(), RouteFault> {
+        let pattern = Pattern::parse(pattern)?;
+        self.check_not_shadowed(&self.any, &pattern)?;
+        let index = self.push(pattern, value);
+        self.any.insert(index, &self.routes);
+        for (_, table) in &mut self.methods {
+            table.insert(index, &self.routes);
         }
-        if method == b"HEAD" {
-            if let Some(found) = self.find_exact(b"GET", path) {
-                return found;
+        Ok(())
+    }
+
+    /// Finds the route of a request. `path` is percent-decoded.
+    pub fn find<'r, 'p>(&'r self, method: &[u8], path: &'p str) -> Found<'r, 'p, T> {
+        let mut spans = Spans::default();
+        if let Some(index) = self.table(method).find(&self.routes, path, &mut spans) {
+            return self.found(index, path, spans);
+        }
+        if method == b"HEAD" && self.head_uses_get {
+            if let Some(index) = self.table(b"GET").find(&self.routes, path, &mut spans) {
+                return self.found(index, path, spans);
             }
         }
-        match self.patterns.at(path) {
-            Ok(found) => Found::MethodNotAllowed(&self.allowed[*found.value].rendered),
-            Err(_) => Found::NotFound,
-        }
+        self.refuse(path)
+    }
+
+    /// Every route with its pattern, in order of precedence.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Pattern, &T)> + '_ {
+        self.routes.iter().map(|route| (&route.pattern, &route.value))
     }
 
     /// True when nothing was inserted.
     pub fn is_empty(&self) -> bool {
-        self.trees.is_empty()
+        self.routes.is_empty()
     }
 
-    fn find_exact<'r, 'p>(&'r self, method: &[u8], path: &'p str) -> Option<Found<'r, 'p, T>> {
-        let (_, tree) = self.trees.iter().find(|(known, _)| **known == *method)?;
-        let found = tree.at(path).ok()?;
-        Some(Found::Route(found.value, Params(found.params)))
+    fn table(&self, method: &[u8]) -> &Table {
+        self.methods.iter().find(|(name, _)| **name == *method).map_or(&self.any, |(_, table)| table)
     }
 
-    /// Notes the method for `Allow`. Patterns that differ in parameter names only are one.
-    fn allow(&mut self, method: &str, pattern: &str) {
-        let shape = shape_of(pattern);
-        let index = match self.allowed.iter().position(|allowed| shape_of(&allowed.pattern) == shape) {
-            Some(index) => index,
-            None => {
-                let index = self.allowed.len();
-                if self.patterns.insert(pattern, index).is_err() {
-                    // Two patterns that only different methods have may conflict; the first then speaks for both.
-                    return;
-                }
-                let pattern = pattern.to_owned();
-                self.allowed.push(Allowed { pattern, methods: Vec::new(), rendered: Bytes::new() });
-                index
+    fn found<'r, 'p>(&'r self, index: u32, path: &'p str, spans: Spans) -> Found<'r, 'p, T> {
+        let route = &self.routes[index as usize];
+        Found::Route(&route.value, Params::new(&route.pattern, path, spans))
+    }
+
+    /// 404, or 405 with the methods that any route of the path has. Not on the way of a request that has a route.
+    #[cold]
+    fn refuse<'r, 'p>(&'r self, path: &'p str) -> Found<'r, 'p, T> {
+        let mut allow = Vec::new();
+        let mut spans = Spans::default();
+        let mut add = |name: &[u8]| {
+            if !allow.is_empty() {
+                allow.extend_from_slice(b", ");
             }
+            allow.extend_from_slice(name);
         };
-        let allowed = &mut self.allowed[index];
-        allowed.methods.push(method.to_owned());
-        if method == "GET" && !allowed.methods.iter().any(|known| known == "HEAD") {
-            allowed.methods.push("HEAD".to_owned());
+        for (name, table) in &self.methods {
+            if table.find(&self.routes, path, &mut spans).is_none() {
+                continue;
+            }
+            let is_implied =
+                |own: &[u8], by: &[u8]| **name == *own && self.head_uses_get && self.has(by, path);
+            if is_implied(b"HEAD", b"GET") {
+                continue; // Named next to GET.
+            }
+            add(name);
+            if **name == *b"GET" && self.head_uses_get {
+                add(b"HEAD");
+            }
         }
-        allowed.rendered = Bytes::from(allowed.methods.join(", "));
-    }
-}
-
-fn named(error: matchit::InsertError) -> RouteFault {
-    match error {
-        matchit::InsertError::Conflict { with } => RouteFault::Conflict(with),
-        other => RouteFault::Pattern(other.to_string()),
-    }
-}
-
-/// `{name:path}` to matchit's `{*name}`; converters other than `path` are the caller's to check.
-fn native_pattern(pattern: &str) -> Result<String, RouteFault> {
-    if !pattern.starts_with('/') {
-        return Err(RouteFault::Pattern("a pattern begins with /".to_owned()));
-    }
-    let mut native = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some(open) = rest.find('{') {
-        let close =
-            rest[open..].find('}').ok_or_else(|| RouteFault::Pattern("{ without }".to_owned()))? + open;
-        native.push_str(&rest[..open]);
-        let parameter = &rest[open + 1..close];
-        let (name, converter) = parameter.split_once(':').unwrap_or((parameter, ""));
-        if !name_is_plain(name) {
-            return Err(RouteFault::Pattern(format!("parameter {parameter:?}")));
+        if allow.is_empty() {
+            Found::NotFound
+        } else {
+            Found::MethodNotAllowed(allow.into())
         }
-        native.push_str(if converter == "path" { "{*" } else { "{" });
-        native.push_str(name);
-        native.push('}');
-        rest = &rest[close + 1..];
     }
-    native.push_str(rest);
-    Ok(native)
-}
 
-fn name_is_plain(name: &str) -> bool {
-    let name = name.strip_prefix('*').unwrap_or(name);
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
+    fn has(&self, method: &[u8], path: &str) -> bool {
+        self.table(method).find(&self.routes, path, &mut Spans::default()).is_some()
+    }
 
-/// A pattern with its parameter names taken out.
-fn shape_of(pattern: &str) -> String {
-    let mut shape = String::with_capacity(pattern.len());
-    let mut in_name = false;
-    for character in pattern.chars() {
-        match character {
-            '{' => in_name = true,
-            '}' => in_name = false,
-            '*' if in_name => {}
-            _ if in_name => continue,
-            _ => {}
+    fn push(&mut self, pattern: Pattern, value: T) -> u32 {
+        self.routes.push(Route { pattern, value });
+        (self.routes.len() - 1) as u32
+    }
+
+    fn check_not_shadowed(&self, table: &Table, pattern: &Pattern) -> Result<(), RouteFault> {
+        let mut earlier = table.members().map(|index| &self.routes[index as usize].pattern);
+        match earlier.find(|earlier| earlier.shadows(pattern)) {
+            Some(earlier) => Err(RouteFault::Shadowed(earlier.text().to_owned())),
+            None => Ok(()),
         }
-        shape.push(character);
     }
-    shape
 }
