@@ -20,3 +20,5 @@ pub mod interp;
 pub mod json;
 #[cfg(feature = "python")]
 pub mod pyclasses;
+#[cfg(feature = "runtime")]
+pub mod runtime;

@@ -1,0 +1,158 @@
+//! Starting and stopping, across workers.
+//!
+//! Owns: the phase that all workers follow, and the gates at which they wait for each other.
+//! Rule (`drain_answers_all`): nobody accepts before all have started; nobody shuts down before all have drained.
+//! Threads: any. One mutex, never held across a wake or a call.
+
+use super::config::StartError;
+use parking_lot::{Condvar, Mutex};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// What the workers are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// Serve.
+    Serve = 0,
+    /// Finish what was begun.
+    Drain = 1,
+    /// Cut what is left.
+    Cut = 2,
+}
+
+/// Points at which all workers wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Its service is made, its application started.
+    Started = 0,
+    /// It listens.
+    Listening = 1,
+    /// Its connections are gone.
+    Drained = 2,
+}
+
+const GATES: usize = 3;
+
+/// Shared by all workers and the server's owner.
+#[derive(Debug)]
+pub struct Control {
+    workers: usize,
+    order: AtomicU8,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    arrived: [usize; GATES],
+    failure: Option<StartError>,
+    /// One a worker: the task that waits for orders or at a gate.
+    wakers: Vec<Option<Waker>>,
+}
+
+impl Control {
+    pub(super) fn new(workers: usize) -> Arc<Self> {
+        let state = State { wakers: vec![None; workers], ..State::default() };
+        Arc::new(Control {
+            workers,
+            order: AtomicU8::new(Order::Serve as u8),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// The order in force.
+    pub fn order(&self) -> Order {
+        match self.order.load(Ordering::Acquire) {
+            0 => Order::Serve,
+            1 => Order::Drain,
+            _ => Order::Cut,
+        }
+    }
+
+    fn give(&self, order: Order) {
+        self.order.fetch_max(order as u8, Ordering::AcqRel);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        let wakers: Vec<Waker> = self.state.lock().wakers.iter_mut().filter_map(Option::take).collect();
+        self.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The start has failed: all workers end without having served.
+    pub fn fail(&self, error: StartError) {
+        self.state.lock().failure.get_or_insert(error);
+        self.wake_all();
+    }
+
+    /// Worker `worker` has come to `gate`.
+    pub fn arrive(&self, gate: Gate) {
+        self.state.lock().arrived[gate as usize] += 1;
+        self.wake_all();
+    }
+
+    /// Waits until all have come to `gate`; false when the start has failed meanwhile.
+    pub async fn pass(&self, worker: usize, gate: Gate) -> bool {
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if state.failure.is_some() {
+                return Poll::Ready(false);
+            }
+            if state.arrived[gate as usize] >= self.workers {
+                return Poll::Ready(true);
+            }
+            state.wakers[worker] = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Ready once the order is `order` or a later one.
+    pub fn poll_order(&self, worker: usize, order: Order, cx: &mut Context<'_>) -> Poll<()> {
+        // Registered first: an order given in between wakes us.
+        self.state.lock().wakers[worker] = Some(cx.waker().clone());
+        if self.order() >= order {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    pub(super) fn wait_started(&self) -> Result<(), StartError> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(error) = &state.failure {
+                return Err(error.clone());
+            }
+            if state.arrived[Gate::Listening as usize] >= self.workers {
+                return Ok(());
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+}
+
+/// Stops a server, from any thread.
+#[derive(Clone, Debug)]
+pub struct StopHandle(Arc<Control>);
+
+impl StopHandle {
+    pub(super) fn new(control: Arc<Control>) -> Self {
+        StopHandle(control)
+    }
+
+    /// Begins the drain. A second call cuts what is left.
+    pub fn stop(&self) {
+        let order = if self.0.order() == Order::Serve { Order::Drain } else { Order::Cut };
+        self.0.give(order);
+    }
+
+    /// Cuts everything.
+    pub fn cut(&self) {
+        self.0.give(Order::Cut);
+    }
+}
