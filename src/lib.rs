@@ -8,6 +8,9 @@ pub mod router;
 pub mod service;
 pub mod static_cache;
 
+#[cfg(feature = "runtime")]
+pub mod runtime;
+
 #[cfg(feature = "python")]
 pub mod asgi;
 #[cfg(feature = "python")]
@@ -20,5 +23,5 @@ pub mod interp;
 pub mod json;
 #[cfg(feature = "python")]
 pub mod pyclasses;
-#[cfg(feature = "runtime")]
-pub mod runtime;
+#[cfg(all(feature = "python", feature = "runtime"))]
+pub mod server;

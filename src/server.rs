@@ -1,0 +1,410 @@
+//! `CoreServer`: configuration in, workers started, stopped, joined.
+//!
+//! Owns: reading settings, building the application that workers share, the life of one server.
+//! Does not own: signals and messages for people (`turboapi_rs.server`), what a worker does (`runtime`, `dispatch`).
+//! Rule: routes are added before `start`; whatever can be wrong is raised by `start`, by name.
+//! Threads: `stop`, `cut` and `is_running` from any thread; `start` and `join` detach while they wait.
+
+use crate::dispatch::{App, AppFactory, LoopPlacement, Param, RouteSpec, ScalarType, Source, Table};
+use crate::http1::Limits;
+use crate::interp::{self, BaseContext, Held};
+use crate::router::RouteFault;
+use crate::runtime::{
+    self, Bind, DriverChoice, RunningServer, RuntimeConfig, StartError, StopHandle, Timeouts,
+};
+use crate::static_cache::StaticResponse;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+pyo3::create_exception!(
+    turboapi_rs._core,
+    ConfigError,
+    PyValueError,
+    "A setting is wrong; the text says which."
+);
+pyo3::create_exception!(turboapi_rs._core, StartupError, PyRuntimeError, "The application refused to start.");
+
+/// One server.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+pub struct CoreServer {
+    config: RuntimeConfig,
+    placement: LoopPlacement,
+    root_path: String,
+    lifespan: String,
+    state: Mutex<State>,
+    stop: Mutex<Option<StopHandle>>,
+    is_running: AtomicBool,
+}
+
+enum State {
+    /// Routes may be added.
+    Open { table: Table, asgi: Option<Held<PyAny>> },
+    /// It was started.
+    Running(RunningServer),
+    /// It has ended, or is being started or joined.
+    Closed,
+}
+
+/// What `route` is told of one parameter: source, wire name, type, required, default, is a list.
+type ParamSpec<'py> = (String, String, String, bool, Bound<'py, PyAny>, bool);
+
+#[pymethods]
+impl CoreServer {
+    #[new]
+    fn new(settings: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let settings = Settings(settings);
+        let placement = match settings.text("loops")?.as_deref() {
+            None | Some("home") => LoopPlacement::Home,
+            Some("per-worker") => LoopPlacement::PerWorker,
+            Some(other) => {
+                return Err(ConfigError::new_err(format!("loops: {other:?} is not home or per-worker")))
+            }
+        };
+        Ok(CoreServer {
+            config: settings.runtime()?,
+            placement,
+            root_path: settings.text("root_path")?.unwrap_or_default(),
+            lifespan: settings.text("lifespan")?.unwrap_or_else(|| "auto".to_owned()),
+            state: Mutex::new(State::Open { table: Table::default(), asgi: None }),
+            stop: Mutex::new(None),
+            is_running: AtomicBool::new(false),
+        })
+    }
+
+    /// Adds a raw route.
+    #[pyo3(signature = (method, path, handler, *, name, params, is_async))]
+    fn route(
+        &self,
+        method: &str,
+        path: &str,
+        handler: Py<PyAny>,
+        name: String,
+        params: Vec<ParamSpec<'_>>,
+        is_async: bool,
+    ) -> PyResult<()> {
+        let params = params.into_iter().map(param).collect::<PyResult<_>>()?;
+        let spec = RouteSpec { handler: Held::new(handler), name, params, is_async };
+        self.with_table(|table| table.add_route(method, path, spec))
+    }
+
+    /// Adds a response that is rendered now.
+    fn static_response(
+        &self,
+        path: &str,
+        status: u16,
+        content_type: &str,
+        body: Vec<u8>,
+        headers: Vec<(String, String)>,
+    ) -> PyResult<()> {
+        if !(200..=599).contains(&status) {
+            return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
+        }
+        let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let response = StaticResponse::render(status, content_type, pairs, Bytes::from(body))
+            .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;
+        self.with_table(|table| table.add_static(path, response))
+    }
+
+    /// Hosts an ASGI application behind the routes.
+    fn host_asgi(&self, app: Py<PyAny>) -> PyResult<()> {
+        match &mut *self.state.lock() {
+            State::Open { asgi, .. } => {
+                *asgi = Some(Held::new(app));
+                Ok(())
+            }
+            _ => Err(PyRuntimeError::new_err("the server was started already")),
+        }
+    }
+
+    /// Binds, starts the workers and the application, listens. Returns when it serves.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let (table, asgi) = match std::mem::replace(&mut *self.state.lock(), State::Closed) {
+            State::Open { table, asgi } => (table, asgi),
+            other => {
+                *self.state.lock() = other;
+                return Err(PyRuntimeError::new_err("the server was started already"));
+            }
+        };
+        let app = App {
+            table,
+            asgi,
+            root_path: self.root_path.clone(),
+            lifespan: self.lifespan.clone(),
+            placement: self.placement,
+            context: BaseContext::capture(py)?,
+            home: Arc::default(),
+            draining: Arc::default(),
+        };
+        let factory = Arc::new(AppFactory(Arc::new(app)));
+        let config = self.config.clone();
+        let started = py.detach(move || {
+            let server = runtime::start(config, factory)?;
+            match server.wait_started() {
+                Ok(()) => Ok(server),
+                Err(error) => {
+                    if let Err(fault) = server.join() {
+                        log::error!("{fault}");
+                    }
+                    Err(error)
+                }
+            }
+        });
+        let server = started.map_err(raise)?;
+        *self.stop.lock() = Some(server.stop_handle());
+        self.is_running.store(true, Ordering::Release);
+        *self.state.lock() = State::Running(server);
+        Ok(())
+    }
+
+    /// Begins the drain; a second call cuts what is left.
+    fn stop(&self) {
+        let handle = self.stop.lock().clone();
+        if let Some(handle) = handle {
+            handle.stop();
+        }
+    }
+
+    /// Cuts everything.
+    fn cut(&self) {
+        let handle = self.stop.lock().clone();
+        if let Some(handle) = handle {
+            handle.cut();
+        }
+    }
+
+    /// Waits until every worker has ended.
+    fn join(&self, py: Python<'_>) -> PyResult<()> {
+        let state = std::mem::replace(&mut *self.state.lock(), State::Closed);
+        let State::Running(server) = state else { return Ok(()) };
+        let ended = py.detach(move || server.join());
+        self.is_running.store(false, Ordering::Release);
+        ended.map_err(PyRuntimeError::new_err)
+    }
+
+    /// True from `start` to the end of `join`.
+    fn is_running(&self) -> bool {
+        self.is_running.load(Ordering::Acquire)
+    }
+
+    /// Where it listens.
+    fn addresses(&self) -> Vec<String> {
+        self.running(|server| server.addresses().to_vec()).unwrap_or_default()
+    }
+
+    /// The I/O driver in use.
+    fn driver(&self) -> &'static str {
+        self.running(|server| server.driver().name()).unwrap_or("none")
+    }
+
+    /// How many workers there are.
+    fn workers(&self) -> usize {
+        self.running(RunningServer::workers).unwrap_or(0)
+    }
+}
+
+impl CoreServer {
+    fn running<R>(&self, look: impl FnOnce(&RunningServer) -> R) -> Option<R> {
+        match &*self.state.lock() {
+            State::Running(server) => Some(look(server)),
+            _ => None,
+        }
+    }
+
+    fn with_table(&self, add: impl FnOnce(&mut Table) -> Result<(), RouteFault>) -> PyResult<()> {
+        match &mut *self.state.lock() {
+            State::Open { table, .. } => add(table).map_err(|fault| PyValueError::new_err(fault.to_string())),
+            _ => Err(PyRuntimeError::new_err("the server was started already")),
+        }
+    }
+}
+
+fn param(spec: ParamSpec<'_>) -> PyResult<Param> {
+    let (source, name, kind, required, default, is_list) = spec;
+    let scalar = match kind.as_str() {
+        "int" => Some(ScalarType::Int),
+        "float" => Some(ScalarType::Float),
+        "bool" => Some(ScalarType::Bool),
+        "str" => Some(ScalarType::Str),
+        _ => None,
+    };
+    let source = match (source.as_str(), scalar) {
+        ("path", Some(scalar)) => Source::Path(scalar),
+        ("query", Some(scalar)) => Source::Query(scalar),
+        ("body", _) => Source::Body,
+        ("request", _) => Source::Request,
+        _ => {
+            return Err(PyValueError::new_err(format!("parameter {name}: no {kind} can come from {source}")))
+        }
+    };
+    Ok(Param { source, name, required, is_list, default: Held::new(default.unbind()) })
+}
+
+fn raise(error: StartError) -> PyErr {
+    match &error {
+        // OSError picks its own subclass by the code.
+        StartError::Bind(address, Some(code), text) => {
+            let text = text.split(" (os error").next().unwrap_or(text);
+            PyOSError::new_err((*code, format!("{text}: {address}")))
+        }
+        StartError::Bind(..) | StartError::Address(_) | StartError::DriverRefused(_) => {
+            ConfigError::new_err(error.to_string())
+        }
+        StartError::Thread(_) | StartError::Service(_) => PyRuntimeError::new_err(error.to_string()),
+        StartError::AppFailed(_) => StartupError::new_err(error.to_string()),
+    }
+}
+
+/// Flat settings, each of them optional; `turboapi_rs.config` has checked their ranges.
+struct Settings<'a, 'py>(&'a Bound<'py, PyDict>);
+
+impl<'py> Settings<'_, 'py> {
+    fn item(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.0.get_item(name)?.filter(|value| !value.is_none()))
+    }
+
+    fn text(&self, name: &str) -> PyResult<Option<String>> {
+        self.item(name)?.map(|value| value.extract().map_err(|_| wrong(name, "a str"))).transpose()
+    }
+
+    fn count(&self, name: &str, default: usize) -> PyResult<usize> {
+        match self.item(name)? {
+            Some(value) => value.extract().map_err(|_| wrong(name, "a count")),
+            None => Ok(default),
+        }
+    }
+
+    fn seconds(&self, name: &str, default: Duration) -> PyResult<Duration> {
+        match self.item(name)? {
+            Some(value) => {
+                let seconds: f64 = value.extract().map_err(|_| wrong(name, "seconds"))?;
+                Duration::try_from_secs_f64(seconds).map_err(|_| wrong(name, "seconds"))
+            }
+            None => Ok(default),
+        }
+    }
+
+    fn runtime(&self) -> PyResult<RuntimeConfig> {
+        let usual = RuntimeConfig::default();
+        let (limits, times) = (Limits::default(), Timeouts::default());
+        let port = self.count("port", 8000)?;
+        let port = u16::try_from(port).map_err(|_| wrong("port", "0 to 65535"))?;
+        let bind = match self.text("bind")?.as_deref() {
+            None | Some("tcp") => {
+                vec![Bind::Tcp(self.text("host")?.unwrap_or_else(|| "127.0.0.1".to_owned()), port)]
+            }
+            Some("uds") => vec![Bind::Uds(self.text("uds")?.unwrap_or_default().into())],
+            Some("fd") => {
+                let fds: Vec<i32> = match self.item("fds")? {
+                    Some(fds) => fds.extract().map_err(|_| wrong("fds", "descriptors"))?,
+                    None => Vec::new(),
+                };
+                fds.into_iter().map(Bind::Fd).collect()
+            }
+            Some(_) => return Err(wrong("bind", "tcp, uds or fd")),
+        };
+        let driver = match self.text("driver")?.as_deref() {
+            None | Some("auto") => DriverChoice::Auto,
+            Some("uring") => DriverChoice::Uring,
+            Some("epoll") => DriverChoice::Epoll,
+            Some(_) => return Err(wrong("driver", "auto, uring or epoll")),
+        };
+        Ok(RuntimeConfig {
+            bind,
+            workers: self.count("workers", usual.workers)?,
+            driver,
+            limits: Limits {
+                max_head_bytes: self.count("max_head_bytes", limits.max_head_bytes)?,
+                max_fields: self.count("max_fields", limits.max_fields)?,
+                max_target_bytes: self.count("max_target_bytes", limits.max_target_bytes)?,
+                max_body_bytes: self.count("max_body_bytes", limits.max_body_bytes as usize)? as u64,
+            },
+            timeouts: Timeouts {
+                head: self.seconds("head_timeout", times.head)?,
+                body: self.seconds("body_timeout", times.body)?,
+                keep_alive: self.seconds("keep_alive_timeout", times.keep_alive)?,
+                write: self.seconds("write_timeout", times.write)?,
+                drain_grace: self.seconds("drain_grace", times.drain_grace)?,
+            },
+            backlog: self.count("backlog", usual.backlog as usize)?.min(u32::MAX as usize) as u32,
+            max_connections: self.count("max_connections", usual.max_connections)?,
+            max_in_flight: self.count("max_in_flight", usual.max_in_flight)?,
+            offload_threads: self.count("offload_threads", usual.offload_threads)?,
+            offload_queue: self.count("offload_queue", usual.offload_queue)?,
+            half_close: self.item("half_close")?.is_some_and(|value| value.is_truthy().unwrap_or(false)),
+        })
+    }
+}
+
+fn wrong(name: &str, allowed: &str) -> PyErr {
+    ConfigError::new_err(format!("{name}: expected {allowed}"))
+}
+
+/// What this build is and where it runs.
+#[pyfunction]
+fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let info = PyDict::new(py);
+    info.set_item("version", env!("CARGO_PKG_VERSION"))?;
+    info.set_item("python", py.version().split(' ').next())?;
+    info.set_item("free_threaded", interp::IS_FREE_THREADED_BUILD)?;
+    info.set_item("gil_enabled", !interp::is_gil_disabled(py))?;
+    info.set_item("drivers", if cfg!(target_os = "linux") { vec!["uring", "epoll"] } else { vec!["epoll"] })?;
+    Ok(info)
+}
+
+/// Sends log lines of this level and above to standard error: `debug`, `info`, `warning`, `error` or `off`.
+#[pyfunction]
+fn set_log_level(level: &str) -> PyResult<()> {
+    let level = match level {
+        "debug" => log::LevelFilter::Debug,
+        "info" => log::LevelFilter::Info,
+        "warning" => log::LevelFilter::Warn,
+        "error" | "critical" => log::LevelFilter::Error,
+        "off" => log::LevelFilter::Off,
+        _ => return Err(wrong("log_level", "debug, info, warning, error or off")),
+    };
+    // Fails when another logger is installed, which then has its own idea of levels.
+    let _ = log::set_logger(&StderrLog);
+    log::set_max_level(level);
+    Ok(())
+}
+
+/// One line an event, on standard error.
+struct StderrLog;
+
+impl log::Log for StderrLog {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("turboapi")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            use std::io::Write;
+            let line = format!("turboapi {}: {}\n", record.level(), record.args());
+            // A closed standard error has no reader to tell.
+            let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Fills the extension module.
+///
+/// # Errors
+/// Python's own.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    set_log_level("warning")?;
+    module.add_class::<CoreServer>()?;
+    module.add_class::<crate::pyclasses::Request>()?;
+    module.add("ConfigError", py.get_type::<ConfigError>())?;
+    module.add("StartupError", py.get_type::<StartupError>())?;
+    module.add_function(wrap_pyfunction!(build_info, module)?)?;
+    module.add_function(wrap_pyfunction!(set_log_level, module)?)
+}
