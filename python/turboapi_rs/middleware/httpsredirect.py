@@ -1,0 +1,12 @@
+"""`fastapi.middleware.httpsredirect`, passed on as it is."""
+
+from fastapi.middleware.httpsredirect import *  # noqa: F403
+import fastapi.middleware.httpsredirect as _source
+
+
+def __getattr__(name: str) -> object:
+    return getattr(_source, name)
+
+
+def __dir__() -> list[str]:
+    return dir(_source)

@@ -1,0 +1,12 @@
+"""`fastapi.middleware.wsgi`, passed on as it is."""
+
+from fastapi.middleware.wsgi import *  # noqa: F403
+import fastapi.middleware.wsgi as _source
+
+
+def __getattr__(name: str) -> object:
+    return getattr(_source, name)
+
+
+def __dir__() -> list[str]:
+    return dir(_source)

@@ -1,0 +1,12 @@
+"""`fastapi.templating`, passed on as it is."""
+
+from fastapi.templating import *  # noqa: F403
+import fastapi.templating as _source
+
+
+def __getattr__(name: str) -> object:
+    return getattr(_source, name)
+
+
+def __dir__() -> list[str]:
+    return dir(_source)
