@@ -46,7 +46,18 @@ ARROWS: dict[str, set[str]] = {
         "bytes_ext",
         "error",
     },
-    "server": {"runtime", "dispatch", "interp", "http1", "router", "static_cache", "service", "pyclasses", "json", "validate"},
+    "server": {
+        "runtime",
+        "dispatch",
+        "interp",
+        "http1",
+        "router",
+        "static_cache",
+        "service",
+        "pyclasses",
+        "json",
+        "validate",
+    },
 }
 
 SANS_IO = {"http1", "ws", "sse", "router", "static_cache"}

@@ -1,7 +1,7 @@
 """`fastapi.background`, passed on as it is."""
 
-from fastapi.background import *  # noqa: F403
 import fastapi.background as _source
+from fastapi.background import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

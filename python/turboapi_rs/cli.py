@@ -70,7 +70,9 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="turboapi", description="Serve ASGI, FastAPI and raw applications.")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="serve an application", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    run = commands.add_parser(
+        "run", help="serve an application", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     run.add_argument("app", help="module:attribute, such as main:app")
     run.add_argument("--factory", action="store_true", help="call the attribute to get the application")
     run.add_argument("--app-dir", default=".", help="folder to import from")

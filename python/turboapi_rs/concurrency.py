@@ -1,7 +1,7 @@
 """`fastapi.concurrency`, passed on as it is."""
 
-from fastapi.concurrency import *  # noqa: F403
 import fastapi.concurrency as _source
+from fastapi.concurrency import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

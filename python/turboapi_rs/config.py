@@ -1,7 +1,8 @@
 """What a server can be told.
 
 Owns: `ServerConfig`, its defaults, its checks. Does not own: applying them (`turboapi_rs._core`).
-Rule: every setting says unit, effect and precedent; a wrong one is a `ConfigError` that names it before anything starts.
+Rule: every setting says unit, effect and precedent; a wrong one is a `ConfigError` that names it, before anything
+starts.
 """
 
 from __future__ import annotations
@@ -157,7 +158,11 @@ class ServerConfig:
         settings = dataclasses.asdict(self)
         settings["bind"] = "fd" if self.fd is not None else "uds" if self.uds is not None else "tcp"
         settings["fds"] = [] if self.fd is None else [self.fd]
-        for ours, core in (("max_head", "max_head_bytes"), ("max_target", "max_target_bytes"), ("max_body", "max_body_bytes")):
+        for ours, core in (
+            ("max_head", "max_head_bytes"),
+            ("max_target", "max_target_bytes"),
+            ("max_body", "max_body_bytes"),
+        ):
             settings[core] = settings.pop(ours)
         return settings
 

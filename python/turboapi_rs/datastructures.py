@@ -1,7 +1,7 @@
 """`fastapi.datastructures`, passed on as it is."""
 
-from fastapi.datastructures import *  # noqa: F403
 import fastapi.datastructures as _source
+from fastapi.datastructures import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.encoders`, passed on as it is."""
 
-from fastapi.encoders import *  # noqa: F403
 import fastapi.encoders as _source
+from fastapi.encoders import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

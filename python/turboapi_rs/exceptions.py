@@ -1,7 +1,7 @@
 """`fastapi.exceptions`, passed on as it is."""
 
-from fastapi.exceptions import *  # noqa: F403
 import fastapi.exceptions as _source
+from fastapi.exceptions import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.params`, passed on as it is."""
 
-from fastapi.params import *  # noqa: F403
 import fastapi.params as _source
+from fastapi.params import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.requests`, passed on as it is."""
 
-from fastapi.requests import *  # noqa: F403
 import fastapi.requests as _source
+from fastapi.requests import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.responses`, passed on as it is."""
 
-from fastapi.responses import *  # noqa: F403
 import fastapi.responses as _source
+from fastapi.responses import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.routing`, passed on as it is."""
 
-from fastapi.routing import *  # noqa: F403
 import fastapi.routing as _source
+from fastapi.routing import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.security`, passed on as it is."""
 
-from fastapi.security import *  # noqa: F403
 import fastapi.security as _source
+from fastapi.security import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -16,14 +16,13 @@ import threading
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, Union
+from typing import Any, Union
 
 from turboapi_rs._core import CoreServer, Request, StartupError, set_log_level
 from turboapi_rs.config import ConfigError, ServerConfig, check_gil
 
 __all__ = ["ConfigError", "RouteError", "Server", "StartupError", "blocking", "direct", "serve"]
 
-_Handler = TypeVar("_Handler", bound=Callable[..., Any])
 _Param = tuple[str, str, str, bool, object, bool]
 
 _SCALARS = {int: "int", float: "float", bool: "bool", str: "str"}
@@ -36,13 +35,13 @@ class RouteError(TypeError):
     """A route cannot be served as it is declared. The text names handler and parameter."""
 
 
-def direct(handler: _Handler) -> _Handler:
+def direct[Handler: Callable[..., Any]](handler: Handler) -> Handler:
     """Mark a function that never blocks: it is always called on the worker."""
     handler.__turboapi_pin__ = "direct"  # type: ignore[attr-defined]
     return handler
 
 
-def blocking(handler: _Handler) -> _Handler:
+def blocking[Handler: Callable[..., Any]](handler: Handler) -> Handler:
     """Mark a function that blocks: it is always called on a pool thread."""
     handler.__turboapi_pin__ = "blocking"  # type: ignore[attr-defined]
     return handler
@@ -91,25 +90,25 @@ class Server:
             self._routes.append((method.upper(), path, handler, _name_of(handler), params, is_async))
         return handler
 
-    def get(self, path: str) -> Callable[[_Handler], _Handler]:
+    def get(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the handler of a GET route."""
-        return self.route("GET", path)  # type: ignore[no-any-return]
+        return self.route("GET", path)
 
-    def post(self, path: str) -> Callable[[_Handler], _Handler]:
+    def post(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the handler of a POST route."""
-        return self.route("POST", path)  # type: ignore[no-any-return]
+        return self.route("POST", path)
 
-    def put(self, path: str) -> Callable[[_Handler], _Handler]:
+    def put(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the handler of a PUT route."""
-        return self.route("PUT", path)  # type: ignore[no-any-return]
+        return self.route("PUT", path)
 
-    def patch(self, path: str) -> Callable[[_Handler], _Handler]:
+    def patch(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the handler of a PATCH route."""
-        return self.route("PATCH", path)  # type: ignore[no-any-return]
+        return self.route("PATCH", path)
 
-    def delete(self, path: str) -> Callable[[_Handler], _Handler]:
+    def delete(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorate the handler of a DELETE route."""
-        return self.route("DELETE", path)  # type: ignore[no-any-return]
+        return self.route("DELETE", path)
 
     def static_response(
         self,
@@ -210,11 +209,11 @@ def _as_asgi3(app: Any) -> Any:
     if inspect.isclass(app):
         is_double = not hasattr(app, "__await__")
     else:
-        call = app if inspect.isfunction(app) or inspect.ismethod(app) else getattr(app, "__call__", app)
+        call = app if inspect.isfunction(app) or inspect.ismethod(app) else type(app).__call__
         is_double = False
         if not inspect.iscoroutinefunction(call):
             with contextlib.suppress(TypeError, ValueError):
-                is_double = len(inspect.signature(call).parameters) == 1
+                is_double = len(inspect.signature(app).parameters) == 1
     if not is_double:
         return app
 
@@ -249,7 +248,9 @@ def serve(app: Any, config: ServerConfig | None = None, **settings: Any) -> None
 
 def banner(core: CoreServer, config: ServerConfig) -> str:
     """Say in one line where and how a server runs."""
-    where = ", ".join(f"http://{address}" if not address.startswith("unix:") else address for address in core.addresses())
+    where = ", ".join(
+        f"http://{address}" if not address.startswith("unix:") else address for address in core.addresses()
+    )
     is_on = getattr(sys, "_is_gil_enabled", lambda: True)()
     version = ".".join(map(str, sys.version_info[:3]))
     built_without = "t" if "free-threading" in sys.version else ""

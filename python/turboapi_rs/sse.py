@@ -1,7 +1,7 @@
 """`fastapi.sse`, passed on as it is."""
 
-from fastapi.sse import *  # noqa: F403
 import fastapi.sse as _source
+from fastapi.sse import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

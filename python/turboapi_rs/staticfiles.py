@@ -1,7 +1,7 @@
 """`fastapi.staticfiles`, passed on as it is."""
 
-from fastapi.staticfiles import *  # noqa: F403
 import fastapi.staticfiles as _source
+from fastapi.staticfiles import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

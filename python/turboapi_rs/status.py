@@ -1,7 +1,7 @@
 """`starlette.status`, passed on as it is."""
 
-from starlette.status import *  # noqa: F403
 import starlette.status as _source
+from starlette.status import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.templating`, passed on as it is."""
 
-from fastapi.templating import *  # noqa: F403
 import fastapi.templating as _source
+from fastapi.templating import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

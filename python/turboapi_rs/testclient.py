@@ -1,7 +1,7 @@
 """`fastapi.testclient`, passed on as it is."""
 
-from fastapi.testclient import *  # noqa: F403
 import fastapi.testclient as _source
+from fastapi.testclient import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`fastapi.websockets`, passed on as it is."""
 
-from fastapi.websockets import *  # noqa: F403
 import fastapi.websockets as _source
+from fastapi.websockets import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

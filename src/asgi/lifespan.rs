@@ -48,16 +48,22 @@ impl Lifespan {
 
 /// How far a phase has come.
 #[derive(Debug, Default)]
-pub struct Progress(Mutex<(Option<Result<(), String>>, Option<Waker>)>);
+pub struct Progress(Mutex<ProgressState>);
+
+#[derive(Debug, Default)]
+struct ProgressState {
+    result: Option<Result<(), String>>,
+    waker: Option<Waker>,
+}
 
 impl Progress {
     /// Ready with the phase's result; the error is the application's message.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
         let mut inner = self.0.lock();
-        match &inner.0 {
+        match &inner.result {
             Some(result) => Poll::Ready(result.clone()),
             None => {
-                inner.1 = Some(cx.waker().clone());
+                inner.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
         }
@@ -66,8 +72,8 @@ impl Progress {
     fn settle(&self, result: Result<(), String>) {
         let waker = {
             let mut inner = self.0.lock();
-            inner.0.get_or_insert(result);
-            inner.1.take()
+            inner.result.get_or_insert(result);
+            inner.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();

@@ -24,7 +24,14 @@ pub struct ScopeMaker {
     /// Names of fields as `bytes`, made once. Bounded: names are chosen by clients.
     names: Mutex<HashMap<Box<[u8]>, Py<PyBytes>>>,
     methods: Mutex<HashMap<Box<[u8]>, Py<PyString>>>,
-    ends: Mutex<Option<(Arc<Ends>, Py<PyAny>, Py<PyAny>)>>,
+    last_ends: Mutex<Option<EndObjects>>,
+}
+
+/// `client` and `server` of one connection.
+struct EndObjects {
+    of: Arc<Ends>,
+    client: Py<PyAny>,
+    server: Py<PyAny>,
 }
 
 /// Names and methods kept as Python objects. Above it they are made anew for each request.
@@ -51,7 +58,7 @@ impl ScopeMaker {
             versions: [PyString::new(py, "1.0").unbind(), PyString::new(py, "1.1").unbind()],
             names: Mutex::default(),
             methods: Mutex::default(),
-            ends: Mutex::default(),
+            last_ends: Mutex::default(),
         })
     }
 
@@ -126,10 +133,10 @@ impl ScopeMaker {
         py: Python<'py>,
         ends: &Arc<Ends>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let mut last = self.ends.lock();
-        if let Some((known, client, server)) = &*last {
-            if Arc::ptr_eq(known, ends) {
-                return Ok((client.bind(py).clone(), server.bind(py).clone()));
+        let mut last = self.last_ends.lock();
+        if let Some(known) = &*last {
+            if Arc::ptr_eq(&known.of, ends) {
+                return Ok((known.client.bind(py).clone(), known.server.bind(py).clone()));
             }
         }
         let client = match &ends.client {
@@ -140,7 +147,11 @@ impl ScopeMaker {
             Some((host, port)) => (host, port).into_pyobject(py)?.into_any(),
             None => py.None().into_bound(py),
         };
-        *last = Some((ends.clone(), client.clone().unbind(), server.clone().unbind()));
+        *last = Some(EndObjects {
+            of: ends.clone(),
+            client: client.clone().unbind(),
+            server: server.clone().unbind(),
+        });
         Ok((client, server))
     }
 }

@@ -25,7 +25,7 @@ pub fn call_positional<'py>(
     }
     // SAFETY: the slot behind the free one is in bounds: the array has `STACK_ARGUMENTS + 1` of them.
     let first = unsafe { vector.as_mut_ptr().add(1) };
-    let count = arguments.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET as usize;
+    let count = arguments.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
     // SAFETY: attached (`callable` proves it); `first` points at `arguments.len()` borrowed, live references, and the
     // slot in front of it may be written, as the offset flag says.
     let result =

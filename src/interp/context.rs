@@ -18,7 +18,9 @@ impl BaseContext {
     /// Out of memory.
     pub fn capture(py: Python<'_>) -> PyResult<Self> {
         // SAFETY: attached; gives a new reference, or null with the error set.
-        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }?;
+        let made = unsafe { ffi::PyContext_CopyCurrent() };
+        // SAFETY: as just said.
+        let context = unsafe { Bound::from_owned_ptr_or_err(py, made) }?;
         Ok(BaseContext(Held::new(context.unbind())))
     }
 
@@ -30,7 +32,9 @@ impl BaseContext {
     /// A fresh copy, for one request.
     pub fn fresh<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: attached; the base is a live context object; gives a new reference, or null with the error set.
-        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_Copy(self.0.as_ptr())) }
+        let made = unsafe { ffi::PyContext_Copy(self.0.as_ptr()) };
+        // SAFETY: as just said.
+        unsafe { Bound::from_owned_ptr_or_err(py, made) }
     }
 
     /// Runs `work` inside a fresh copy.

@@ -1,7 +1,7 @@
 """`fastapi.middleware`, passed on as it is."""
 
-from fastapi.middleware import *  # noqa: F403
 import fastapi.middleware as _source
+from fastapi.middleware import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

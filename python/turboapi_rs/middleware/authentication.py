@@ -1,7 +1,7 @@
 """`starlette.middleware.authentication`, passed on as it is."""
 
-from starlette.middleware.authentication import *  # noqa: F403
 import starlette.middleware.authentication as _source
+from starlette.middleware.authentication import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

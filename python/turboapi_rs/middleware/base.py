@@ -1,7 +1,7 @@
 """`starlette.middleware.base`, passed on as it is."""
 
-from starlette.middleware.base import *  # noqa: F403
 import starlette.middleware.base as _source
+from starlette.middleware.base import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

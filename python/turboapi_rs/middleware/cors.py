@@ -1,7 +1,7 @@
 """`fastapi.middleware.cors`, passed on as it is."""
 
-from fastapi.middleware.cors import *  # noqa: F403
 import fastapi.middleware.cors as _source
+from fastapi.middleware.cors import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

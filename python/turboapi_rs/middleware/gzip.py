@@ -1,7 +1,7 @@
 """`fastapi.middleware.gzip`, passed on as it is."""
 
-from fastapi.middleware.gzip import *  # noqa: F403
 import fastapi.middleware.gzip as _source
+from fastapi.middleware.gzip import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

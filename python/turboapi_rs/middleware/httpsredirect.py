@@ -1,7 +1,7 @@
 """`fastapi.middleware.httpsredirect`, passed on as it is."""
 
-from fastapi.middleware.httpsredirect import *  # noqa: F403
 import fastapi.middleware.httpsredirect as _source
+from fastapi.middleware.httpsredirect import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,7 @@
 """`starlette.middleware.sessions`, passed on as it is."""
 
-from starlette.middleware.sessions import *  # noqa: F403
 import starlette.middleware.sessions as _source
+from starlette.middleware.sessions import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

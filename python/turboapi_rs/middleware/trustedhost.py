@@ -1,7 +1,7 @@
 """`fastapi.middleware.trustedhost`, passed on as it is."""
 
-from fastapi.middleware.trustedhost import *  # noqa: F403
 import fastapi.middleware.trustedhost as _source
+from fastapi.middleware.trustedhost import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:

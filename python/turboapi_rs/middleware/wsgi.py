@@ -1,7 +1,7 @@
 """`fastapi.middleware.wsgi`, passed on as it is."""
 
-from fastapi.middleware.wsgi import *  # noqa: F403
 import fastapi.middleware.wsgi as _source
+from fastapi.middleware.wsgi import *  # noqa: F403
 
 
 def __getattr__(name: str) -> object:
