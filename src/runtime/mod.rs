@@ -20,6 +20,7 @@ pub use control::StopHandle;
 
 use crate::service::{Offload, ServiceFactory};
 use control::Control;
+use listen::SocketFile;
 use offload::Pool;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -32,6 +33,7 @@ pub struct RunningServer {
     threads: Vec<JoinHandle<()>>,
     pool: Arc<Pool>,
     addresses: Vec<String>,
+    files: Vec<SocketFile>,
     driver: Driver,
 }
 
@@ -70,7 +72,7 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
             }
         }
     }
-    Ok(RunningServer { control, threads, pool, addresses, driver })
+    Ok(RunningServer { control, threads, pool, addresses, files: bound.files, driver })
 }
 
 impl RunningServer {
@@ -119,6 +121,7 @@ impl RunningServer {
             }
         }
         self.pool.end();
+        self.files.iter().for_each(SocketFile::remove);
         fault.map_or(Ok(()), Err)
     }
 }
