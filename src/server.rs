@@ -405,6 +405,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<crate::pyclasses::Request>()?;
     module.add("ConfigError", py.get_type::<ConfigError>())?;
     module.add("StartupError", py.get_type::<StartupError>())?;
+    crate::json::register(module)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
     module.add_function(wrap_pyfunction!(set_log_level, module)?)
 }

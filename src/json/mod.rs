@@ -1,20 +1,15 @@
-//! Python values to JSON bytes.
+//! Python values to JSON bytes, and JSON text to values.
 //!
-//! Owns: the encoder. Does not own: what is encoded. Rule: the bytes are those of FastAPI's `JSONResponse`.
+//! Owns: the encoder, the parser, the decoder. Does not own: what is encoded.
+//! Rule: Python's `json` module is the referee, to the byte of the output and to the position of an error.
 
-use pyo3::prelude::*;
+mod decode;
+mod encode;
+pub mod escape;
+pub mod float;
+pub mod parse;
+mod python;
 
-/// Appends the compact JSON of a value, as `json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))`.
-///
-/// # Errors
-/// Python's own: a value that JSON has no form for, a float out of range, a circular structure.
-pub fn encode(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
-    let py = value.py();
-    let options = pyo3::types::PyDict::new(py);
-    options.set_item("ensure_ascii", false)?;
-    options.set_item("allow_nan", false)?;
-    options.set_item("separators", (",", ":"))?;
-    let text = py.import("json")?.call_method("dumps", (value,), Some(&options))?;
-    out.extend_from_slice(text.cast::<pyo3::types::PyString>()?.to_str()?.as_bytes());
-    Ok(())
-}
+pub use decode::decode;
+pub use encode::{encode, encode_with};
+pub use python::register;

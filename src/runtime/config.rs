@@ -85,11 +85,6 @@ impl Default for Timeouts {
 pub struct RuntimeConfig {
     /// Where to listen.
     pub bind: Vec<Bind>,
-    /// Permissions of the Unix domain socket files made. `None`: what the umask leaves.
-    pub uds_mode: Option<u32>,
-    /// Other processes of this user may listen on the same port, and share its connections (SO_REUSEPORT). Off: a port
-    /// that is in use is an error, though the workers of this server share it among themselves.
-    pub shares_port: bool,
     /// Worker threads. 0: one per available core.
     pub workers: usize,
     /// Driver asked for.
@@ -118,8 +113,6 @@ impl Default for RuntimeConfig {
     fn default() -> Self {
         RuntimeConfig {
             bind: vec![Bind::Tcp("127.0.0.1".to_owned(), 8000)],
-            uds_mode: None,
-            shares_port: false,
             workers: 0,
             driver: DriverChoice::Auto,
             limits: Limits::default(),

@@ -20,7 +20,6 @@ pub use control::StopHandle;
 
 use crate::service::{Offload, ServiceFactory};
 use control::Control;
-use listen::SocketFile;
 use offload::Pool;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -33,7 +32,6 @@ pub struct RunningServer {
     threads: Vec<JoinHandle<()>>,
     pool: Arc<Pool>,
     addresses: Vec<String>,
-    files: Vec<SocketFile>,
     driver: Driver,
 }
 
@@ -72,7 +70,7 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
             }
         }
     }
-    Ok(RunningServer { control, threads, pool, addresses, files: bound.files, driver })
+    Ok(RunningServer { control, threads, pool, addresses, driver })
 }
 
 impl RunningServer {
@@ -121,7 +119,6 @@ impl RunningServer {
             }
         }
         self.pool.end();
-        self.files.iter().for_each(SocketFile::remove);
         fault.map_or(Ok(()), Err)
     }
 }
