@@ -152,4 +152,63 @@ mod tests {
         assert_eq!(out.take_next(), None);
         assert!(out.is_empty());
     }
+
+    #[test]
+    fn percent_escapes_are_decoded_and_others_left() {
+        let table: [(&[u8], &[u8]); 9] = [
+            (b"/plain", b"/plain"),
+            (b"/a%2Fb%20c", b"/a/b c"),
+            (b"/%c3%A4", b"/\xc3\xa4"),
+            (b"%00%ff", b"\0\xff"),
+            (b"%", b"%"),
+            (b"%4", b"%4"),
+            (b"%zz%4g", b"%zz%4g"),
+            (b"%%34%31", b"%41"),
+            (b"a+b", b"a+b"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(*percent_decode(text), *expected, "{}", text.escape_ascii());
+        }
+        assert!(matches!(percent_decode(b"/plain"), Cow::Borrowed(_)), "nothing is copied without an escape");
+    }
+
+    #[test]
+    fn query_is_parsed_as_python_parses_it() {
+        // Expected values are those of urllib.parse.parse_qsl(text, keep_blank_values=True), CPython 3.13.
+        let table: [(&str, &[(&str, &str)]); 20] = [
+            ("", &[]),
+            ("&", &[]),
+            ("a", &[("a", "")]),
+            ("a=", &[("a", "")]),
+            ("=a", &[("", "a")]),
+            ("=", &[("", "")]),
+            ("a=1&&b=2&", &[("a", "1"), ("b", "2")]),
+            ("a=1&a=2", &[("a", "1"), ("a", "2")]),
+            ("a=b=c", &[("a", "b=c")]),
+            ("a+b=c+d", &[("a b", "c d")]),
+            ("a%2Bb=%26", &[("a+b", "&")]),
+            ("a=%zz&b=%4", &[("a", "%zz"), ("b", "%4")]),
+            ("a=%C3%A4", &[("a", "\u{e4}")]),
+            ("a=%ff%fe", &[("a", "\u{fffd}\u{fffd}")]),
+            ("a=%e2%82x", &[("a", "\u{fffd}x")]),
+            ("a=%e2%28%a1", &[("a", "\u{fffd}(\u{fffd}")]),
+            ("a=%f4%90%80%80", &[("a", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}")]),
+            ("a=%f0%9f%98%80", &[("a", "\u{1f600}")]),
+            ("a;b=c", &[("a;b", "c")]),
+            ("%61=%%34%31", &[("a", "%41")]),
+        ];
+        for (query, expected) in table {
+            let pairs: Vec<_> = parse_query(query.as_bytes()).collect();
+            let pairs: Vec<_> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
+            assert_eq!(pairs, expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn list_members_are_trimmed_and_empty_ones_left_out() {
+        let members: Vec<_> = list_members(b" a ,,\tb c\t, ").collect();
+        assert_eq!(members, [&b"a"[..], b"b c"]);
+        assert_eq!(trim_ows(b" \t "), b"");
+        assert_eq!(trim_ows(b"a\r"), b"a\r");
+    }
 }
