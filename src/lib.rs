@@ -6,6 +6,7 @@ pub mod bytes_ext;
 pub mod http1;
 pub mod router;
 pub mod service;
+pub mod sse;
 pub mod static_cache;
 
 #[cfg(feature = "runtime")]

@@ -69,6 +69,20 @@ impl Spans {
         }
     }
 
+    /// Takes the ranges that a tree found. It finds no last one where a `path` parameter is empty: that lies at the end.
+    pub(super) fn fill(
+        &mut self,
+        found: impl Iterator<Item = (usize, usize)>,
+        count: usize,
+        path_len: usize,
+    ) {
+        self.clear();
+        found.for_each(|(start, end)| self.push(start, end));
+        if self.len < count {
+            self.push(path_len, path_len);
+        }
+    }
+
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (usize, usize)> + '_ {
         self.ranges[..self.len].iter().map(|&(start, end)| (start as usize, end as usize))
     }

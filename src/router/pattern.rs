@@ -15,6 +15,7 @@ pub struct Pattern {
     text: String,
     /// Split at `/`, without the first, empty one.
     segments: Vec<Segment>,
+    param_count: usize,
     /// Index of the segment with a `path` parameter, which may take several segments of the path.
     rest: Option<usize>,
 }
@@ -88,12 +89,16 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Self, RouteFault> {
         let inner = text.strip_prefix('/').ok_or(RouteFault::NoLeadingSlash)?;
         let segments = inner.split('/').map(Segment::parse).collect::<Result<Vec<_>, _>>()?;
-        let pattern =
-            Pattern { text: text.to_owned(), rest: segments.iter().position(Segment::is_path), segments };
+        let pattern = Pattern {
+            text: text.to_owned(),
+            param_count: segments.iter().filter(|segment| segment.is_param()).count(),
+            rest: segments.iter().position(Segment::is_path),
+            segments,
+        };
         if pattern.segments.iter().filter(|segment| segment.is_path()).count() > 1 {
             return Err(RouteFault::ManyPathParams);
         }
-        if pattern.params().count() > MAX_PARAMS {
+        if pattern.param_count > MAX_PARAMS {
             return Err(RouteFault::TooManyParams);
         }
         for (at, (name, _)) in pattern.params().enumerate() {
@@ -111,13 +116,37 @@ impl Pattern {
 
     /// Names and convertors of the parameters, in order.
     pub fn params(&self) -> impl ExactSizeIterator<Item = (&str, Convertor)> + '_ {
-        ExactParams { segments: self.segments.iter(), left: self.param_count() }
+        ExactParams { segments: self.segments.iter(), left: self.param_count }
+    }
+
+    /// True when the pattern has no parameters: it matches its own text.
+    pub(super) fn is_literal(&self) -> bool {
+        self.param_count == 0
+    }
+
+    /// True when some parameter takes less than its place in the path may hold.
+    pub(super) fn is_choosy(&self) -> bool {
+        self.params().any(|(_, convertor)| !matches!(convertor, Convertor::Str | Convertor::Path))
+    }
+
+    /// True when the convertors accept what lies at these places of a path.
+    pub(super) fn accepts(&self, path: &str, spans: &Spans) -> bool {
+        let value = |(start, end)| path.as_bytes().get(start..end).unwrap_or_default();
+        self.params().zip(spans.iter()).all(|((_, convertor), range)| convertor.accepts(value(range)))
     }
 
     /// Matches a whole path, and fills in where the parameters lie.
     pub(super) fn find(&self, path: &str, spans: &mut Spans) -> bool {
+        if self.is_literal() {
+            spans.clear();
+            return self.text == path;
+        }
+        self.find_params(path.as_bytes(), spans)
+    }
+
+    fn find_params(&self, path: &[u8], spans: &mut Spans) -> bool {
         spans.clear();
-        let Some(inner) = path.strip_prefix('/') else { return false };
+        let Some((b'/', inner)) = path.split_first() else { return false };
         let Some((head, rest, tail)) = self.parts() else {
             return match_aligned(&self.segments, inner, 1, spans);
         };
@@ -190,10 +219,6 @@ impl Pattern {
         let (rest, tail) = from_rest.split_first()?;
         Some((head, rest, tail))
     }
-
-    fn param_count(&self) -> usize {
-        self.segments.iter().filter(|segment| matches!(segment, Segment::Param { .. })).count()
-    }
 }
 
 impl Segment {
@@ -212,18 +237,22 @@ impl Segment {
         })
     }
 
+    fn is_param(&self) -> bool {
+        matches!(self, Segment::Param { .. })
+    }
+
     fn is_path(&self) -> bool {
         matches!(self, Segment::Param { convertor: Convertor::Path, .. })
     }
 
     /// Matches one segment of a path, which begins at `at`.
-    fn matches(&self, text: &str, at: usize, spans: &mut Spans) -> bool {
+    fn matches(&self, text: &[u8], at: usize, spans: &mut Spans) -> bool {
         match self {
-            Segment::Literal(literal) => literal == text,
+            Segment::Literal(literal) => literal.as_bytes() == text,
             Segment::Param { prefix, convertor, suffix, .. } => {
-                let Some(value) = text.strip_prefix(prefix.as_str()) else { return false };
-                let Some(value) = value.strip_suffix(suffix.as_str()) else { return false };
-                if !convertor.accepts(value.as_bytes()) {
+                let Some(value) = text.strip_prefix(prefix.as_bytes()) else { return false };
+                let Some(value) = value.strip_suffix(suffix.as_bytes()) else { return false };
+                if !convertor.accepts(value) {
                     return false;
                 }
                 let start = at + prefix.len();
@@ -315,29 +344,32 @@ fn is_uuid(value: &[u8]) -> bool {
 }
 
 /// Matches segments one to one; `text` begins at `at` of the path.
-fn match_aligned(segments: &[Segment], text: &str, at: usize, spans: &mut Spans) -> bool {
+fn match_aligned(segments: &[Segment], text: &[u8], at: usize, spans: &mut Spans) -> bool {
     let mut at = at;
-    let mut parts = text.split('/');
+    let mut rest = Some(text);
     for segment in segments {
-        let Some(part) = parts.next() else { return false };
+        let Some(text) = rest else { return false };
+        let end = text.iter().position(|&byte| byte == b'/');
+        let part = &text[..end.unwrap_or(text.len())];
         if !segment.matches(part, at, spans) {
             return false;
         }
         at += part.len() + 1;
+        rest = end.map(|end| &text[end + 1..]);
     }
-    parts.next().is_none()
+    rest.is_none()
 }
 
 /// Where the text behind the `count`th slash begins.
-fn skip_slashes(path: &str, count: usize) -> Option<usize> {
-    memchr::memchr_iter(b'/', path.as_bytes()).nth(count - 1).map(|slash| slash + 1)
+fn skip_slashes(path: &[u8], count: usize) -> Option<usize> {
+    memchr::memchr_iter(b'/', path).nth(count - 1).map(|slash| slash + 1)
 }
 
 /// Where the `count`th slash from the end is; the end itself for 0.
-fn skip_slashes_back(path: &str, count: usize) -> Option<usize> {
+fn skip_slashes_back(path: &[u8], count: usize) -> Option<usize> {
     match count {
         0 => Some(path.len()),
-        _ => memchr::memrchr_iter(b'/', path.as_bytes()).nth(count - 1),
+        _ => memchr::memrchr_iter(b'/', path).nth(count - 1),
     }
 }
 

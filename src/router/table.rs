@@ -23,6 +23,8 @@ struct Member {
     route: u32,
     /// Routes of earlier members that may match the same path, in order.
     rivals: Vec<u32>,
+    /// What the tree finds for this member is a match only if its convertors accept the parameters.
+    is_choosy: bool,
 }
 
 impl Table {
@@ -32,7 +34,7 @@ impl Table {
         let earlier = self.members.iter().map(|member| member.route);
         let rivals = earlier.filter(|&earlier| routes[earlier as usize].pattern.may_meet(pattern)).collect();
         let member = self.members.len() as u32;
-        self.members.push(Member { route, rivals });
+        self.members.push(Member { route, rivals, is_choosy: pattern.is_choosy() });
         if !self.place(pattern, member) {
             self.has_unplaced = true;
         }
@@ -40,20 +42,26 @@ impl Table {
 
     /// The first route in order that matches the path.
     pub(super) fn find<T>(&self, routes: &[Route<T>], path: &str, spans: &mut Spans) -> Option<u32> {
-        let mut is_match = |route: &u32| routes[*route as usize].pattern.find(path, spans);
         match self.tree.at(path) {
             Ok(hit) => {
                 let member = &self.members[*hit.value as usize];
-                let mut candidates = member.rivals.iter().chain([&member.route]);
-                if let Some(first) = candidates.find(|&route| is_match(route)) {
+                let first =
+                    member.rivals.iter().find(|&&rival| routes[rival as usize].pattern.find(path, spans));
+                if let Some(first) = first {
                     return Some(*first);
+                }
+                let pattern = &routes[member.route as usize].pattern;
+                let ranges = hit.params.iter().map(|(_, value)| range_in(path, value));
+                spans.fill(ranges, pattern.params().len(), path.len());
+                if !member.is_choosy || pattern.accepts(path, spans) {
+                    return Some(member.route);
                 }
             }
             Err(_) if !self.has_unplaced => return None,
             Err(_) => {}
         }
         // Not placed, or refused by a convertor, which the tree does not know.
-        self.members().find(is_match)
+        self.members().find(|&route| routes[route as usize].pattern.find(path, spans))
     }
 
     /// Routes in order.
@@ -79,4 +87,10 @@ impl Table {
     fn put(&mut self, path: String, member: u32) -> bool {
         self.tree.insert(path.clone(), member).is_ok() || self.tree.at(&path).is_ok()
     }
+}
+
+/// Where `part`, a slice of `path`, lies in it.
+fn range_in(path: &str, part: &str) -> (usize, usize) {
+    let start = part.as_ptr() as usize - path.as_ptr() as usize;
+    (start, start + part.len())
 }
