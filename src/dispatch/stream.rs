@@ -17,7 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -157,6 +157,39 @@ fn item_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     Err(PyTypeError::new_err(format!("a stream item must be bytes or str, not {}", item.get_type().name()?)))
 }
 
+/// One turn at a time, and no wake lost: idle, queued or running, and asked for again while running.
+///
+/// A single word, so that "nothing more to do" and "asked again" cannot pass each other.
+#[derive(Debug, Default)]
+struct Turns(AtomicU8);
+
+impl Turns {
+    const IDLE: u8 = 0;
+    const ACTIVE: u8 = 1;
+    const ASKED: u8 = 2;
+
+    /// Asks for a turn. True: the caller queues it.
+    fn ask(&self) -> bool {
+        // Idle becomes active; active becomes asked; asked stays.
+        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| match state {
+            Self::IDLE => Some(Self::ACTIVE),
+            Self::ACTIVE => Some(Self::ASKED),
+            _ => None,
+        });
+        before == Ok(Self::IDLE)
+    }
+
+    /// A turn begins: what was asked before now is what it does.
+    fn begin(&self) {
+        self.0.store(Self::ACTIVE, Ordering::Release);
+    }
+
+    /// A turn found nothing more to do. True: it was asked for meanwhile, and is to be queued again.
+    fn end(&self) -> bool {
+        self.0.compare_exchange(Self::ACTIVE, Self::IDLE, Ordering::AcqRel, Ordering::Acquire).is_err()
+    }
+}
+
 /// A sync iterator, pulled on the offload pool.
 pub struct SyncStream {
     iterator: Mutex<Option<Held<PyAny>>>,
@@ -164,9 +197,7 @@ pub struct SyncStream {
     offload: Offload,
     draining: Arc<AtomicBool>,
     origin: Origin,
-    /// A turn is queued or running: a wake meanwhile queues no second one.
-    is_scheduled: AtomicBool,
-    was_woken: AtomicBool,
+    turns: Turns,
 }
 
 impl SyncStream {
@@ -184,17 +215,19 @@ impl SyncStream {
             offload,
             draining,
             origin,
-            is_scheduled: AtomicBool::new(false),
-            was_woken: AtomicBool::new(false),
+            turns: Turns::default(),
         });
         stream.schedule();
     }
 
+    /// Has a turn run: now, or, if one is running, after it.
     fn schedule(self: Arc<Self>) {
-        self.was_woken.store(true, Ordering::Release);
-        if self.is_scheduled.swap(true, Ordering::AcqRel) {
-            return;
+        if self.turns.ask() {
+            self.submit();
         }
+    }
+
+    fn submit(self: Arc<Self>) {
         let (offload, exchange) = (self.offload.clone(), self.exchange.clone());
         if offload.submit(Box::new(move || self.turn())).is_err() {
             log::warn!("a stream was cut: the offload pool takes no more work");
@@ -204,20 +237,10 @@ impl SyncStream {
 
     /// Pulls until there is no room, then lets the thread go.
     fn turn(self: Arc<Self>) {
-        loop {
-            self.was_woken.store(false, Ordering::Release);
-            let goes_on = interp::attach(|py| self.pull(py));
-            if goes_on {
-                // Other jobs have their turn first.
-                self.is_scheduled.store(false, Ordering::Release);
-                self.schedule();
-                return;
-            }
-            self.is_scheduled.store(false, Ordering::Release);
-            // A wake that came while this turn ran queued nothing: take it up.
-            if !self.was_woken.load(Ordering::Acquire) || self.is_scheduled.swap(true, Ordering::AcqRel) {
-                return;
-            }
+        self.turns.begin();
+        if interp::attach(|py| self.pull(py)) || self.turns.end() {
+            // Other jobs have their turn first.
+            self.submit();
         }
     }
 

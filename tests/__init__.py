@@ -1,0 +1,1 @@
+"""Tests that run the server as its users do: over real sockets, beside other servers."""

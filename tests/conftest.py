@@ -1,0 +1,51 @@
+"""What every test may use: servers on the driver and with the workers that this run is about.
+
+Rule: `TURBOAPI_TEST_DRIVER` (auto, uring, epoll) and `TURBOAPI_TEST_WORKERS` (1, 2, ...) choose what `live` starts, so
+that one suite runs over all of them. A server ends with its test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from turboapi_rs.testing import LiveServer
+
+from tests.support.wire import Connection
+
+DRIVER = os.environ.get("TURBOAPI_TEST_DRIVER", "auto")
+WORKERS = int(os.environ.get("TURBOAPI_TEST_WORKERS", "1"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "once: independent of driver and workers; one leg of the matrix runs it")
+
+
+def pytest_report_header() -> str:
+    return f"turboapi: driver {DRIVER}, workers {WORKERS}"
+
+
+@pytest.fixture
+def live() -> Iterator[Callable[..., LiveServer]]:
+    """Start servers; each ends with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(app: Any, **settings: Any) -> LiveServer:
+            settings = {"driver": DRIVER, "workers": WORKERS, **settings}
+            return stack.enter_context(LiveServer(app, **settings))
+
+        yield start
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[LiveServer], Connection]]:
+    """Open raw connections; each is closed with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def open_connection(server: LiveServer, **options: Any) -> Connection:
+            return stack.enter_context(Connection(("127.0.0.1", server.port), **options))
+
+        yield open_connection

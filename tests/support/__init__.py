@@ -1,0 +1,1 @@
+"""What several test packages share: a raw-socket HTTP client, child servers, multipart bodies."""
