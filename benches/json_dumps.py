@@ -9,7 +9,6 @@ import json
 import timeit
 
 import pydantic_core
-
 from turboapi_rs import _core
 
 ROW = {"id": 17, "name": "Łukasz the tester", "price": 12.5, "tags": ["a", "b"], "ok": True, "note": None}

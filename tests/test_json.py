@@ -16,7 +16,6 @@ import typing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from turboapi_rs import _core
 
 EXAMPLES = int(os.environ.get("TURBOAPI_EXAMPLES", "300"))
@@ -25,9 +24,7 @@ many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list
 
 def reference(value: object, default: typing.Callable[[object], object] | None = None) -> bytes:
     """What `starlette.responses.JSONResponse.render` gives."""
-    text = json.dumps(
-        value, ensure_ascii=False, allow_nan=False, indent=None, separators=(",", ":"), default=default
-    )
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=None, separators=(",", ":"), default=default)
     return text.encode("utf-8")
 
 
@@ -85,9 +82,7 @@ scalars = st.one_of(
     st.text(alphabet='"\\\n\t\x00\x1fé€😀 a'),
     st.sampled_from([Colour.RED, Size.BIG, Text("é"), Whole(7), Real(1.5), Whole(2**80)]),
 )
-keys = st.one_of(
-    st.text(max_size=8), st.integers(), st.floats(), st.booleans(), st.none(), st.sampled_from(list(Size))
-)
+keys = st.one_of(st.text(max_size=8), st.integers(), st.floats(), st.booleans(), st.none(), st.sampled_from(list(Size)))
 values = st.recursive(
     scalars,
     lambda inner: st.one_of(
@@ -257,9 +252,11 @@ json_texts = st.one_of(
     values.map(lambda value: json.dumps(value, default=str, skipkeys=True)),
     st.text(alphabet='{}[]",:0123456789.eE+-truefalsnN \\u\n\tdé😀aInity', max_size=40),
     st.recursive(
-        st.sampled_from(['"a"', "1", "-0", "1.5e3", "NaN", "tru", '"\\ud83d\\ude00"', '"\\ud800"', "1e400", "", "9" * 30]),
+        st.sampled_from(
+            ['"a"', "1", "-0", "1.5e3", "NaN", "tru", '"\\ud83d\\ude00"', '"\\ud800"', "1e400", "", "9" * 30]
+        ),
         lambda inner: st.one_of(
-            st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]"),
+            st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]"),  # noqa: E501
             st.lists(st.tuples(st.sampled_from(['"a"', '"b"', '""']), inner), max_size=4).map(
                 lambda items: "{" + ",".join(f"{key}:{value}" for key, value in items) + "}"
             ),

@@ -187,7 +187,11 @@ def load(target: str, *, app_dir: str = ".", factory: bool = False) -> Any:
         except Exception as error:
             _lost(module_name, attribute, f"the factory raised {type(error).__name__}: {error}", error)
     if not isinstance(found, Server) and not callable(found):
-        _lost(module_name, attribute, f"a {type(found).__name__} is neither a Server nor an ASGI application")
+        _lost(
+            module_name,
+            attribute,
+            f"a value of type {type(found).__name__} is neither a Server nor an ASGI application",
+        )
     return found
 
 

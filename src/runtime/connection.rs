@@ -638,6 +638,9 @@ impl<S: Service, T: Transport> Connection<S, T> {
         response: &mut Response,
         request: &str,
     ) -> Progress {
+        // The drain may have begun since the request was read.
+        let context =
+            &ReplyContext { keep_alive: context.keep_alive && !self.worker.is_draining.get(), ..*context };
         let date = self.worker.date.now();
         match (event, response.sent) {
             (ReplyEvent::Full(head, body), None) => {
