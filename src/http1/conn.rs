@@ -46,8 +46,11 @@ impl State {
 }
 
 impl Conn {
+    /// A connection before its first byte.
     pub fn new(limits: Limits) -> Self {
-        Conn { limits, state: State::expect_head() }
+        // Parts of a head are found again by 32 bit offsets.
+        let max_head_bytes = limits.max_head_bytes.min(u32::MAX as usize);
+        Conn { limits: Limits { max_head_bytes, ..limits }, state: State::expect_head() }
     }
 
     /// Takes the next event off the front of `input`. After a violation the connection is closed: further calls repeat it.

@@ -29,6 +29,7 @@ impl HttpDate {
         HttpDate(text)
     }
 
+    /// The text.
     pub fn as_bytes(&self) -> &[u8; 29] {
         &self.0
     }

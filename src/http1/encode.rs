@@ -10,6 +10,7 @@ use bytes::BytesMut;
 /// What a response must know of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyContext {
+    /// The request's version.
     pub version: Version,
     /// The request was HEAD: no body goes out, whatever the response says.
     pub head_only: bool,
@@ -20,14 +21,18 @@ pub struct ReplyContext {
 /// Status and fields of a response.
 #[derive(Clone, Debug)]
 pub struct ResponseHead {
+    /// Three digits. 200 to 599 from applications.
     pub status: u16,
+    /// The fields, without those of framing.
     pub fields: FieldBlock,
 }
 
 /// What is known of the body when the head is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyLength {
+    /// So many bytes.
     Known(u64),
+    /// It ends when it ends.
     Unknown,
 }
 
@@ -47,7 +52,9 @@ pub enum BodyFraming {
 /// What was decided when a head was encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentHead {
+    /// How the body must be written.
     pub framing: BodyFraming,
+    /// May the connection be kept afterwards?
     pub keep_alive: bool,
 }
 

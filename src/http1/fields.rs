@@ -42,6 +42,7 @@ impl FieldFault {
 }
 
 impl FieldBlock {
+    /// No fields.
     pub fn new() -> Self {
         FieldBlock::default()
     }
@@ -96,10 +97,12 @@ impl FieldBlock {
         self.has_framing
     }
 
+    /// `content-type` was given.
     pub fn has_content_type(&self) -> bool {
         self.has_content_type
     }
 
+    /// The `content-length` that was given.
     pub fn content_length(&self) -> Option<u64> {
         self.content_length
     }

@@ -54,6 +54,7 @@ pub enum Framing {
     None,
     /// So many bytes, at least one.
     Length(u64),
+    /// Chunks, with a trailer section that is dropped.
     Chunked,
 }
 
@@ -82,6 +83,7 @@ pub(super) struct Flags {
 }
 
 impl RequestHead {
+    /// The method, if the server knows it.
     pub fn method(&self) -> Method {
         self.method
     }
@@ -89,6 +91,7 @@ impl RequestHead {
     pub fn method_bytes(&self) -> &[u8] {
         self.bytes.get(..self.method_end as usize).unwrap_or_default()
     }
+    /// The version, 1.1 for any later 1.x.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -130,6 +133,7 @@ impl RequestHead {
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
+    /// How the body is delimited.
     pub fn framing(&self) -> Framing {
         self.framing
     }

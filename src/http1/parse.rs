@@ -102,7 +102,8 @@ fn field_table(input: &[u8], start: usize, limits: &Limits) -> Option<(Vec<Field
             account(input, start, parsed)
         }
         Err(httparse::Error::TooManyHeaders) if limits.max_fields > USUAL_FIELDS => {
-            let mut many = vec![httparse::EMPTY_HEADER; limits.max_fields];
+            // However high the limit is set: a field line takes four bytes at least.
+            let mut many = vec![httparse::EMPTY_HEADER; limits.max_fields.min(lines.len() / 4 + 1)];
             match httparse::parse_headers(lines, &mut many) {
                 Ok(httparse::Status::Complete((_, parsed))) => account(input, start, parsed),
                 _ => None,

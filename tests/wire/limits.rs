@@ -83,3 +83,20 @@ fn head_of_the_full_size_is_read_when_it_trickles_in() {
     let seen = feed(Limits::default(), head.as_bytes().chunks(1));
     assert_eq!(seen.requests.len(), 1);
 }
+
+#[test]
+fn limits_may_be_set_as_high_as_they_go() {
+    let limits = Limits {
+        max_head_bytes: usize::MAX,
+        max_fields: usize::MAX,
+        max_target_bytes: usize::MAX,
+        max_body_bytes: u64::MAX,
+    };
+    let head = format!(
+        "GET /{} HTTP/1.1\r\nHost: a\r\n{}Content-Length: 1\r\n\r\nx",
+        "x".repeat(100_000),
+        "X: y\r\n".repeat(1000)
+    );
+    let seen = read_with(limits, head.as_bytes());
+    assert_eq!((seen.violation, seen.requests[0].head.fields().len()), (None, 1002));
+}
