@@ -256,7 +256,7 @@ json_texts = st.one_of(
             ['"a"', "1", "-0", "1.5e3", "NaN", "tru", '"\\ud83d\\ude00"', '"\\ud800"', "1e400", "", "9" * 30]
         ),
         lambda inner: st.one_of(
-            st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]"),  # noqa: E501
+            st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]"),
             st.lists(st.tuples(st.sampled_from(['"a"', '"b"', '""']), inner), max_size=4).map(
                 lambda items: "{" + ",".join(f"{key}:{value}" for key, value in items) + "}"
             ),
