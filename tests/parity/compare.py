@@ -1,0 +1,81 @@
+"""What makes two answers the same.
+
+Owns: the comparison, the list of headers that are left out with a reason each, the known differences.
+Does not own: getting the answers (`referee`).
+Rule: what is not listed here counts. A difference is a bug of ours, or a row in `KNOWN_DIFFERENCES` with its reason.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..support.wire import Answer
+from .case import Case
+
+IGNORED_HEADERS = {
+    "date": "the moment of the answer",
+    "server": "names the server",
+    "connection": "hop by hop (RFC 9110 7.6.1): when a connection closes is the server's own policy; tests/wire judges it",
+    "keep-alive": "hop by hop: see connection",
+    "transfer-encoding": "hop by hop: the body is compared after its framing is undone",
+}
+"""Headers that are not compared, and why."""
+
+LENGTH_RULE = (
+    "content-length: compared whenever both send it; one side may send the same body chunked or until close instead "
+    "(RFC 9112 6.3), except in an answer to HEAD, where the header is all there is"
+)
+"""How the one header that is half framing, half content is compared."""
+
+KNOWN_DIFFERENCES: dict[str, str] = {}
+"""Case id → why its answers differ and may."""
+
+_HEX_RUN = re.compile(rb"[0-9a-f]{16,}")
+
+
+def difference(case: Case, index: int, reference: Answer, ours: Answer) -> str | None:
+    """The first thing in which `ours` is not as `reference`, in words; None when they are the same."""
+    if reference.status != ours.status:
+        return f"status {ours.status}, not {reference.status} (body {ours.body[:120]!r})"
+    if reference.is_torn != ours.is_torn:
+        return f"body {_ended(ours)}, not {_ended(reference)}"
+    if (reason := _length_difference(case.requests[index].method, reference, ours)) is not None:
+        return reason
+    theirs, mine = _counted_headers(case, reference), _counted_headers(case, ours)
+    if theirs != mine:
+        missing = [pair for pair in theirs if pair not in mine]
+        extra = [pair for pair in mine if pair not in theirs]
+        return f"headers: missing {missing}, extra {extra}"
+    if _masked(case, reference.body) != _masked(case, ours.body):
+        return f"body: {_first_divergence(reference.body, ours.body)}"
+    return None
+
+
+def _ended(answer: Answer) -> str:
+    return "torn" if answer.is_torn else "whole"
+
+
+def _length_difference(method: str, reference: Answer, ours: Answer) -> str | None:
+    theirs, mine = reference.header("content-length"), ours.header("content-length")
+    if theirs == mine or (method != "HEAD" and None in (theirs, mine)):
+        return None
+    return f"content-length {mine}, not {theirs}"
+
+
+def _counted_headers(case: Case, answer: Answer) -> list[tuple[str, bytes]]:
+    skipped = IGNORED_HEADERS.keys() | {"content-length"}
+    counted = [(name, _masked(case, value.encode("latin-1"))) for name, value in answer.headers if name not in skipped]
+    # Order matters only among headers of one name (RFC 9110 5.3); sort() keeps that order.
+    return sorted(counted, key=lambda pair: pair[0])
+
+
+def _masked(case: Case, data: bytes) -> bytes:
+    return _HEX_RUN.sub(lambda run: b"#" * len(run[0]), data) if case.random_hex else data
+
+
+def _first_divergence(reference: bytes, ours: bytes) -> str:
+    at = next(
+        (i for i, (a, b) in enumerate(zip(reference, ours, strict=False)) if a != b), min(len(reference), len(ours))
+    )
+    start = max(0, at - 40)
+    return f"at byte {at}: {ours[start : at + 80]!r}, not {reference[start : at + 80]!r}"

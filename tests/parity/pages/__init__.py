@@ -1,0 +1,1 @@
+"""The cases, one module per page of FastAPI's documentation."""

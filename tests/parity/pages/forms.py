@@ -1,0 +1,60 @@
+"""Form Data, and Form Models."""
+
+from ..case import get, page, post_chunked, post_form, post_json, post_multipart, request
+
+LOGIN = [("username", "rick"), ("password", "morty")]
+FORM = "application/x-www-form-urlencoded"
+
+
+def typed_form(name, target, body, content_type=FORM):
+    """A POST of exactly these bytes."""
+    return request(name, "POST", target, headers={"content-type": content_type}, body=body)
+
+
+CASES = (
+    *page(
+        "Form Data",
+        "forms",
+        post_form("two fields", "/login", LOGIN),
+        post_form("one missing", "/login", LOGIN[:1]),
+        post_form("none", "/login", []),
+        post_form("one empty counts as missing", "/login", [("username", ""), ("password", "x")]),
+        post_form("an extra field", "/login", [*LOGIN, ("more", "x")]),
+        post_form("a field twice", "/login", [*LOGIN, ("username", "second")]),
+        post_multipart("the same as multipart", "/login", LOGIN),
+        post_json("JSON where a form goes", "/login", dict(LOGIN)),
+        request("no type", "POST", "/login", body=b"username=a&password=b"),
+        typed_form("a charset parameter", "/login", b"username=a&password=b", FORM + "; charset=utf-8"),
+        typed_form("plus, escapes and UTF-8", "/login", b"username=a+b%2B%C3%A9&password=%F0%9F%98%80"),
+        typed_form("raw UTF-8", "/login", "username=é&password=ü".encode()),
+        typed_form("bytes that are not UTF-8", "/login", b"username=%ff&password=b"),
+        typed_form("a semicolon", "/request", b"a=1;b=2&c=3"),
+        typed_form("keys without values and values without keys", "/request", b"a&b=&=c&&d=1"),
+        typed_form("an empty body", "/request", b""),
+        post_chunked("a chunked form", "/login", b"username=ri", b"ck&pass", b"word=m", content_type=FORM),
+        post_form("typed fields", "/typed", [("n", "3"), ("b", "on"), ("names", "a"), ("names", "b")]),
+        post_form("typed fields wrong", "/typed", [("n", "-3"), ("b", "x"), ("text", "abcd")]),
+        post_form("typed fields: an empty one takes its default", "/typed", [("n", "3"), ("text", "")]),
+        post_form("a list of one", "/typed", [("n", "3"), ("names", "a")]),
+        post_form("an optional field absent", "/optional", []),
+        post_form("an optional field empty", "/optional", [("q", "")]),
+        post_form("an optional field given", "/optional", [("q", "x")]),
+        get("a GET of a form route", "/login"),
+        post_form("1001 fields are too many", "/request", [("a", str(i)) for i in range(1001)]),
+        post_multipart("1001 parts are too many", "/request", [("a", str(i)) for i in range(1001)]),
+        post_form("over the route's own limit of fields", "/limited", [("a", "1")] * 4),
+        post_multipart("over the route's own limit of part size", "/limited", [("a", "x" * 101)]),
+        post_multipart("a part of more than a megabyte", "/request", [("a", "x" * (1024 * 1024 + 1))]),
+    ),
+    *page(
+        "Form Models",
+        "forms",
+        post_form("a model", "/model", [*LOGIN, ("tags", "a"), ("tags", "b"), ("with-alias", "4")]),
+        post_form("a model wrong", "/model", [("password", "x"), ("with-alias", "y")]),
+        post_form("a model with an extra", "/model", [*LOGIN, ("extra", "x")]),
+        post_form("a strict model", "/strict", LOGIN),
+        post_form("a strict model with an extra", "/strict", [*LOGIN, ("extra", "x")]),
+        post_form("a strict model with a repeated extra", "/strict", [*LOGIN, ("extra", "x"), ("extra", "y")]),
+        post_form("a strict model with nothing", "/strict", []),
+    ),
+)

@@ -1,0 +1,39 @@
+"""How our server runs a request: natively (`direct`) or through the ASGI host (`asgi`), and why.
+
+Owns: asking `turboapi_rs.plans.explain` once an app, matching a request to the row that answers it.
+Rule: says `asgi` whenever it does not know, so that the share of `direct` is never overstated.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from typing import Any
+
+NO_PLANS = {"kind": "asgi", "reason": "no call plans in this build"}
+NO_ROUTE = {"kind": "asgi", "reason": "no route of the app matches"}
+
+
+class Routes:
+    """The routes of one app, as the server explains them."""
+
+    def __init__(self, app: Any) -> None:
+        self._rows: list[tuple[re.Pattern[str], frozenset[str], dict[str, str]]] | None = None
+        if importlib.util.find_spec("turboapi_rs.plans") is not None:
+            from starlette.routing import compile_path
+            from turboapi_rs import plans
+
+            if hasattr(plans, "explain"):
+                self._rows = [
+                    (compile_path(row.path)[0], frozenset(row.methods), {"kind": row.kind, "reason": row.reason or ""})
+                    for row in plans.explain(app)
+                ]
+
+    def served(self, method: str, path: str) -> dict[str, str]:
+        """Kind and reason for one request."""
+        if self._rows is None:
+            return NO_PLANS
+        for pattern, methods, how in self._rows:
+            if method in methods and pattern.match(path):
+                return how
+        return NO_ROUTE
