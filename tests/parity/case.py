@@ -25,6 +25,9 @@ class Sent:
     target: str
     data: bytes
     """The whole request, as it goes to the socket."""
+    is_fresh: bool = False
+    """It goes on a connection of its own, since the server may cut the one before (uvicorn does when a background task
+    fails) at a moment of its choice."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ def sent_multipart(method: str, target: str, fields: list[tuple[str, str | Uploa
     """One request with a multipart form."""
     given = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
     return sent(method, target, headers=given, body=multipart_body(fields))
+
+
+def fresh(request: Sent) -> Sent:
+    """`request`, on a connection of its own."""
+    return replace(request, is_fresh=True)
 
 
 def flow(name: str, *requests: Sent, random_hex: bool = False) -> Case:

@@ -15,7 +15,7 @@ from .case import Case
 IGNORED_HEADERS = {
     "date": "the moment of the answer",
     "server": "names the server",
-    "connection": "hop by hop (RFC 9110 7.6.1): when a connection closes is the server's own policy; tests/wire judges it",
+    "connection": "hop by hop (RFC 9110 7.6.1): when to close is the server's own policy; tests/wire judges it",
     "keep-alive": "hop by hop: see connection",
     "transfer-encoding": "hop by hop: the body is compared after its framing is undone",
 }

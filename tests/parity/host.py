@@ -3,7 +3,7 @@
     python -m tests.parity.host uvicorn first_steps query_params cors:strict
 
 Prints one JSON line, `{"ports": {app: port}, "about": {...}}`, then answers questions on stdin, one line each:
-`served APP METHOD PATH` is how the server under test would run that request, `{"kind": ..., "reason": ...}`. Ends when stdin ends.
+`served APP METHOD PATH` is how the server would run that request, `{"kind": ..., "reason": ...}`. Ends when stdin ends.
 
 Rule: one process a kind of server. FastAPI takes a second to import and is imported once.
 """

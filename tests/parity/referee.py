@@ -77,6 +77,9 @@ class Side:
         connection: Connection | None = None
         try:
             for request in case.requests:
+                if connection is not None and request.is_fresh:
+                    connection.close()
+                    connection = None
                 if connection is None:
                     connection = self._connect(case)
                 try:

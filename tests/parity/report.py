@@ -14,9 +14,11 @@ HEAD = """\
 # Parity with FastAPI
 
 Made by `make parity`; do not edit. The same apps under {reference} and under this server, the same bytes in over real
-sockets; status, headers and body bytes compared. `direct`: the request ran as a compiled call plan; `asgi`: through the ASGI host.
+sockets; status, headers and body bytes compared. `direct`: the request ran as a compiled call plan; `asgi`: through
+the ASGI host.
 
-{green} of {total} cases are the same, {known} differ for a known reason, {red} are red. {direct} ({share:.0%}) ran `direct`.
+{green} of {total} cases are the same, {known} differ for a known reason, {red} are red.
+{direct} ({share:.0%}) ran `direct`.
 """
 
 

@@ -1,9 +1,9 @@
-"""Fields with rules, nested models, containers, recursive and generic models, unions, aliases, validators, computed fields."""
+"""Fields with rules; models that nest, recurse, are generic; unions, aliases, validators, computed fields."""
 
 from datetime import date, datetime
 from decimal import Decimal
-from enum import Enum
-from typing import Annotated, Generic, Literal, TypeVar
+from enum import StrEnum
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Body, FastAPI
@@ -53,7 +53,7 @@ class Dog(BaseModel):
     name: str
 
 
-class Color(str, Enum):
+class Color(StrEnum):
     red = "red"
     green = "green"
 
@@ -99,10 +99,7 @@ class Account(BaseModel):
         return len(self.password)
 
 
-T = TypeVar("T")
-
-
-class Page(BaseModel, Generic[T]):
+class Page[T](BaseModel):
     items: list[T]
     total: int
 

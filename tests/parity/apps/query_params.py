@@ -1,7 +1,7 @@
 """Query parameters: defaults, optional, bools, lists, mixed with path parameters."""
 
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query, Request
 app = FastAPI()
 
 
-class Order(str, Enum):
+class Order(StrEnum):
     up = "up"
     down = "down"
 

@@ -1,7 +1,7 @@
 """What leaves: response models, return types, filters, includes and excludes, aliases, wrong returns."""
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Response
@@ -150,12 +150,12 @@ async def aliased() -> Aliased:
 
 @app.get("/serialized")
 def serialized() -> Serialized:
-    return Serialized(at=datetime(2024, 1, 2, tzinfo=timezone.utc))
+    return Serialized(at=datetime(2024, 1, 2, tzinfo=UTC))
 
 
 @app.get("/serialized-bare")
 async def serialized_bare():
-    return Serialized(at=datetime(2024, 1, 2, tzinfo=timezone.utc))
+    return Serialized(at=datetime(2024, 1, 2, tzinfo=UTC))
 
 
 @app.get("/union")

@@ -5,9 +5,18 @@ from ..case import page, post_json
 ID = "6b1c1e8a-8f6a-4a6e-9d40-3a2f1c0b7e11"
 TIMES = {"start": "2018-12-22T14:00:00+00:00", "end": "2018-12-24T15:00:00+00:00", "process_after": 300}
 GOOD = {
-    "id": ID, "at": "2024-01-02T03:04:05Z", "day": "2024-01-02", "clock": "03:04:05.6", "span": "P1DT1.5S", "money": "10.00",
-    "address": "127.0.0.1", "network": "2001:db8::/32", "path": "/a/b", "kinds": [3, 1, 3], "size": "1.5 KiB",
-}  # fmt: skip
+    "id": ID,
+    "at": "2024-01-02T03:04:05Z",
+    "day": "2024-01-02",
+    "clock": "03:04:05.6",
+    "span": "P1DT1.5S",
+    "money": "10.00",
+    "address": "127.0.0.1",
+    "network": "2001:db8::/32",
+    "path": "/a/b",
+    "kinds": [3, 1, 3],
+    "size": "1.5 KiB",
+}
 BAD = dict.fromkeys(GOOD, "x\u0000")
 
 CASES = page(
@@ -28,7 +37,7 @@ CASES = page(
     post_json("every type through a model", "/model", GOOD),
     post_json("every type through the encoder", "/encoder", GOOD),
     post_json("every type wrong", "/model", BAD),
-    post_json("every type of a wrong JSON type", "/model", dict.fromkeys(GOOD, {})),
+    post_json("every type of a wrong JSON type", "/model", {key: {} for key in GOOD}),
     post_json("leap second", "/model", {"clock": "23:59:60"}),
     post_json("midnight as 24:00", "/model", {"clock": "24:00"}),
     post_json("a negative span", "/encoder", {"span": "-PT1H"}),

@@ -1,0 +1,56 @@
+"""Sub Applications - Mounts; Behind a Proxy; Including WSGI."""
+
+from ..case import get, page, request
+
+CASES = (
+    *page(
+        "Sub Applications",
+        "sub_apps",
+        get("the main app", "/app"),
+        get("a mounted app", "/subapi/sub"),
+        get("a mounted app with a parameter", "/subapi/items/3"),
+        get("a mounted app with a wrong parameter", "/subapi/items/x"),
+        get("an unknown path below a mount", "/subapi/nowhere"),
+        get("a mount without a slash", "/subapi"),
+        get("a mount with a slash", "/subapi/"),
+        get("a mount hides a later route", "/subapi/late"),
+        get("a missing slash below a mount", "/subapi/slash"),
+        get("a crash below a mount", "/subapi/crash"),
+        request("a method not allowed below a mount", "POST", "/subapi/sub"),
+        get("a mount in a mount", "/subapi/deeper/name"),
+        get("a handler of 404 below", "/subapi/deeper/a/b"),
+        get("the schema below", "/subapi/openapi.json"),
+        get("the docs below", "/subapi/docs"),
+        get("the main schema leaves mounts out", "/openapi.json"),
+        get("a Starlette route in a mount", "/plain/x/y/z"),
+        get("a bare ASGI app", "/bare/a%20b/c?d=e"),
+        get("a host's own routes", "/", headers={"host": "blue.example.org"}),
+    ),
+    *page(
+        "Including WSGI",
+        "sub_apps",
+        get("GET", "/wsgi/v1/?a=1&b=%20", headers={"x-one": "1"}),
+        request("POST", "POST", "/wsgi/v1", headers={"content-type": "text/plain"}, body=b"body " * 1000),
+        get("a path with an escape", "/wsgi/a%20b/%C3%A9"),
+        request("HEAD", "HEAD", "/wsgi/"),
+    ),
+    *page(
+        "Behind a Proxy",
+        "sub_apps:proxied",
+        get("root_path of the app", "/app"),
+        get("root_path sent along", "/api/v1/app"),
+        get("root_path in the schema", "/openapi.json"),
+        get("root_path in the docs", "/docs"),
+        get("root_path in a redirect", "/slash"),
+        get("root_path of a sub-application", "/sub/sub"),
+        get("a proxy's own host", "/app", headers={"host": "mysuperapp.com"}),
+        get("forwarded headers", "/app", headers={"x-forwarded-proto": "https", "x-forwarded-for": "10.1.2.3"}),
+    ),
+    *page(
+        "Behind a Proxy",
+        "sub_apps:served",
+        get("root_path of the server", "/app"),
+        get("root_path of the server, sent along", "/behind/app"),
+        get("root_path of the server, in the schema", "/openapi.json"),
+    ),
+)

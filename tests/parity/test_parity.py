@@ -1,0 +1,28 @@
+"""Every case under uvicorn and under this server: the answers are the same.
+
+A differing case is a bug, or a row of `compare.KNOWN_DIFFERENCES`. `python -m tests.parity` says the same.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..support.ours import needs_server
+from .case import Case
+from .referee import Side, all_cases, judge, sides
+
+pytestmark = needs_server
+CASES = all_cases()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[Side, Side]]:
+    """Both servers with every app."""
+    with sides(CASES, "uvicorn", "turboapi") as both:
+        yield both
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_answers_are_the_same(case: Case, servers: tuple[Side, Side]):
+    verdict = judge(case, *servers)
+    assert not verdict.is_red, verdict.fault or "is the same, but listed as different"
