@@ -182,8 +182,9 @@ impl TaskEnd {
     pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
         match task.call_method0(intern!(py, "result")) {
             Ok(_) => {
-                if self.exchange.push(ReplyEvent::Abort).is_ok() {
+                if !self.exchange.has_ended() {
                     log::error!("{}: the application returned without completing its response", self.name);
+                    let _ = self.exchange.push(ReplyEvent::Abort);
                 }
             }
             Err(fault) => report_fault(py, &self.name, fault, &self.exchange),
@@ -200,12 +201,14 @@ impl TaskEnd {
 
 /// Logs what an application raised, unless its peer had left, and ends its response.
 pub(super) fn report_fault(py: Python<'_>, name: &str, fault: PyErr, exchange: &Exchange) {
+    // Logged first: whoever gets the 500 finds the line.
     let peer_left = exchange.closed() == Some(CloseReason::Disconnected);
-    let _ = exchange.push(ReplyEvent::Abort);
     let cancelled = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py);
     if !(peer_left && cancelled) {
         log::error!("{name}: the application raised\n{}", interp::traceback(py, &fault));
     }
+    // Refused when the response had ended before.
+    let _ = exchange.push(ReplyEvent::Abort);
 }
 
 fn home() -> PyResult<std::rc::Rc<HomeLoop>> {

@@ -212,6 +212,7 @@ impl Service for PyService {
         match route {
             Route::Static(response) => reply.rendered(response.head(), response.body()),
             Route::Handler(index, path) => local.call_handler(index, path, request, reply),
+            Route::Asgi if is_websocket(&request.head) => refuse_websocket(reply),
             Route::Asgi => local.call_asgi(request),
             Route::NotFound => reply.short(404, b"application/json", b"{\"detail\":\"Not Found\"}"),
             Route::MethodNotAllowed(allow) => method_not_allowed(&allow, reply),
@@ -283,6 +284,16 @@ fn poll_phase(
     let progress =
         slot.borrow_mut().get_or_insert_with(|| interp::attach(|py| lifespan.begin(py, home, phase))).clone();
     progress.poll(cx)
+}
+
+fn is_websocket(head: &RequestHead) -> bool {
+    head.wants_upgrade()
+        && head.field(b"upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Until WebSockets are hosted, a handshake is refused: an application would take it for a plain request.
+fn refuse_websocket(reply: Reply<'_>) -> Outcome {
+    reply.short(501, b"text/plain; charset=utf-8", b"WebSockets are not supported by this server yet")
 }
 
 fn method_not_allowed(allow: &[u8], reply: Reply<'_>) -> Outcome {

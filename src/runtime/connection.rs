@@ -502,6 +502,8 @@ impl<S: Service, T: Transport> Connection<S, T> {
                 }
             }
             let timeout = self.worker.config.timeouts.body;
+            // What was left in the buffer for want of room is fed before more is read.
+            let is_held_back = has_body && !exchange.has_inbound_room();
             let news = poll_fn(|cx| {
                 self.slot.remember(cx.waker());
                 if self.slot.is_cut() {
@@ -510,6 +512,9 @@ impl<S: Service, T: Transport> Connection<S, T> {
                 // Registers for every change of the exchange, and puts the event back by handling it next.
                 if let Poll::Ready(event) = exchange.poll_event(cx) {
                     return Poll::Ready(News::Event(event));
+                }
+                if is_held_back && exchange.has_inbound_room() {
+                    return Poll::Ready(News::Room);
                 }
                 if has_body {
                     if expects_continue && exchange.is_body_wanted() {
@@ -534,6 +539,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
             })
             .await;
             match news {
+                News::Room => {}
                 News::Cut => return Ok(Some(if response.sent.is_some() { End::Torn } else { End::Gone })),
                 News::Continue => {
                     expects_continue = false;
@@ -772,6 +778,8 @@ enum Progress {
 }
 
 enum News {
+    /// The application has taken some of the body.
+    Room,
     Cut,
     Continue,
     Event(ReplyEvent),

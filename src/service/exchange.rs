@@ -183,6 +183,12 @@ impl Exchange {
         self.state.lock().closed
     }
 
+    /// The application has said its last word, or none will be taken.
+    pub fn has_ended(&self) -> bool {
+        let state = self.state.lock();
+        state.outbound_ended || state.closed.is_some()
+    }
+
     // ---- Connection side: the connection's worker. ----
 
     /// The application's next word. Registers the connection's waker, which any change wakes.
