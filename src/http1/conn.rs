@@ -23,6 +23,21 @@ pub enum Event {
 }
 
 /// Server side of one connection, bytes in, events out.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use turboapi::http1::{Conn, Event, Limits};
+///
+/// let mut conn = Conn::new(Limits::default());
+/// let mut input = BytesMut::from("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel");
+/// assert!(matches!(conn.next_event(&mut input)?, Event::Head(head) if head.path() == b"/"));
+/// assert!(matches!(conn.next_event(&mut input)?, Event::Body(piece) if piece == "hel"));
+/// assert!(matches!(conn.next_event(&mut input)?, Event::NeedMore));
+/// input.extend_from_slice(b"lo");
+/// assert!(matches!(conn.next_event(&mut input)?, Event::Body(piece) if piece == "lo"));
+/// assert!(matches!(conn.next_event(&mut input)?, Event::BodyEnd));
+/// # Ok::<(), turboapi::http1::Violation>(())
+/// ```
 #[derive(Debug)]
 pub struct Conn {
     limits: Limits,

@@ -20,6 +20,21 @@ use params::Spans;
 use table::Table;
 
 /// Routes of one application: one tree a method.
+///
+/// ```
+/// use turboapi::router::{Found, Router};
+///
+/// let mut router = Router::new();
+/// router.insert("GET", "/items/{id:int}", "read_item")?;
+/// match router.find(b"GET", "/items/7") {
+///     Found::Route(handler, params) => {
+///         assert_eq!((*handler, params.value("id")), ("read_item", Some("7")));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// assert!(matches!(router.find(b"PUT", "/items/7"), Found::MethodNotAllowed(allow) if allow == "GET, HEAD"));
+/// # Ok::<(), turboapi::router::RouteFault>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Router<T> {
     /// In the order of insertion, which is the order of precedence.
