@@ -337,6 +337,7 @@ impl<'py> Settings<'_, 'py> {
             offload_threads: self.count("offload_threads", usual.offload_threads)?,
             offload_queue: self.count("offload_queue", usual.offload_queue)?,
             half_close: self.item("half_close")?.is_some_and(|value| value.is_truthy().unwrap_or(false)),
+            ..usual
         })
     }
 }

@@ -1,36 +1,40 @@
 //! The time as a worker sees it: read once a batch, rendered once a second.
 //!
-//! Owns: the cached [`HttpDate`]. Rule: never older than the batch that uses it.
+//! Owns: the cached [`HttpDate`]. Rule: never older than the batch that uses it; one clock call gives both.
 
 use crate::http1::HttpDate;
 use std::cell::Cell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A worker's `Date`.
+/// A worker's clock and its `Date`.
 #[derive(Debug)]
-pub struct DateCache {
-    second: Cell<u64>,
+pub struct Clock {
     date: Cell<HttpDate>,
+    date_until: Cell<Instant>,
 }
 
-impl DateCache {
+impl Clock {
     /// With the time of now.
     pub fn new() -> Self {
-        let second = unix_now();
-        DateCache { second: Cell::new(second), date: Cell::new(HttpDate::from_unix(second)) }
+        let clock = Clock { date: Cell::new(HttpDate::from_unix(0)), date_until: Cell::new(Instant::now()) };
+        clock.read();
+        clock
     }
 
-    /// The date of now.
-    pub fn now(&self) -> HttpDate {
-        let second = unix_now();
-        if second != self.second.get() {
-            self.second.set(second);
-            self.date.set(HttpDate::from_unix(second));
+    /// Reads the clock.
+    pub fn read(&self) -> Instant {
+        let now = Instant::now();
+        if now >= self.date_until.get() {
+            let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            self.date.set(HttpDate::from_unix(unix.as_secs()));
+            let rest = Duration::from_secs(1) - Duration::from_nanos(u64::from(unix.subsec_nanos()));
+            self.date_until.set(now + rest);
         }
+        now
+    }
+
+    /// The date as of the last reading.
+    pub fn date(&self) -> HttpDate {
         self.date.get()
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

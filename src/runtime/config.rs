@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Where to listen.
@@ -85,6 +86,11 @@ impl Default for Timeouts {
 pub struct RuntimeConfig {
     /// Where to listen.
     pub bind: Vec<Bind>,
+    /// Permissions of the Unix domain socket files made. `None`: what the umask leaves.
+    pub uds_mode: Option<u32>,
+    /// Other processes of this user may listen on the same port, and share its connections (SO_REUSEPORT). Off: a port
+    /// that is in use is an error, though the workers of this server share it among themselves.
+    pub shares_port: bool,
     /// Worker threads. 0: one per available core.
     pub workers: usize,
     /// Driver asked for.
@@ -113,6 +119,8 @@ impl Default for RuntimeConfig {
     fn default() -> Self {
         RuntimeConfig {
             bind: vec![Bind::Tcp("127.0.0.1".to_owned(), 8000)],
+            uds_mode: None,
+            shares_port: false,
             workers: 0,
             driver: DriverChoice::Auto,
             limits: Limits::default(),
@@ -168,14 +176,26 @@ impl std::error::Error for StartError {}
 
 /// Decides on a driver: io_uring is tried for real, since a kernel may know it and a filter refuse it.
 pub(super) fn probe(choice: DriverChoice) -> Result<Driver, StartError> {
+    // Tried, and told of, once in a process.
+    static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
     if choice == DriverChoice::Epoll {
         return Ok(Driver::Epoll);
     }
-    match (try_uring(), choice) {
-        (Ok(()), _) => Ok(Driver::Uring),
-        (Err(error), DriverChoice::Uring) => Err(StartError::DriverRefused(error.to_string())),
-        (Err(error), _) => {
-            log::warn!("io_uring is refused by this system ({error}): running on {}", Driver::Epoll.name());
+    let mut is_news = false;
+    let refusal = REFUSAL.get_or_init(|| {
+        is_news = true;
+        try_uring().err().map(|error| error.to_string())
+    });
+    match (refusal, choice) {
+        (None, _) => Ok(Driver::Uring),
+        (Some(error), DriverChoice::Uring) => Err(StartError::DriverRefused(error.clone())),
+        (Some(error), _) => {
+            if is_news {
+                log::warn!(
+                    "io_uring is refused by this system ({error}): running on {}",
+                    Driver::Epoll.name()
+                );
+            }
             Ok(Driver::Epoll)
         }
     }

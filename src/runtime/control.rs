@@ -23,7 +23,7 @@ pub enum Order {
 }
 
 /// Points at which all workers wait for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gate {
     /// Its service is made, its application started.
     Started = 0,
@@ -47,6 +47,8 @@ pub struct Control {
 #[derive(Debug, Default)]
 struct State {
     arrived: [usize; GATES],
+    /// Workers that have ended, and are waited for at no gate.
+    left: usize,
     failure: Option<StartError>,
     /// One a worker: the task that waits for orders or at a gate.
     wakers: Vec<Option<Waker>>,
@@ -89,7 +91,17 @@ impl Control {
         self.wake_all();
     }
 
-    /// Worker `worker` has come to `gate`.
+    /// A worker has ended. One that died takes the others with it: nobody would accept what its socket is sent.
+    pub fn leave(&self, worker: usize, died: bool) {
+        self.state.lock().left += 1;
+        if died {
+            self.state.lock().failure.get_or_insert(StartError::Thread(format!("worker {worker} died")));
+            self.give(Order::Drain);
+        }
+        self.wake_all();
+    }
+
+    /// A worker has come to `gate`.
     pub fn arrive(&self, gate: Gate) {
         self.state.lock().arrived[gate as usize] += 1;
         self.wake_all();
@@ -99,10 +111,11 @@ impl Control {
     pub async fn pass(&self, worker: usize, gate: Gate) -> bool {
         poll_fn(|cx| {
             let mut state = self.state.lock();
-            if state.failure.is_some() {
+            // Once all have listened a failure is no failed start, and the others drain together.
+            if state.failure.is_some() && gate < Gate::Drained {
                 return Poll::Ready(false);
             }
-            if state.arrived[gate as usize] >= self.workers {
+            if state.arrived[gate as usize] + state.left >= self.workers {
                 return Poll::Ready(true);
             }
             state.wakers[worker] = Some(cx.waker().clone());
@@ -111,8 +124,22 @@ impl Control {
         .await
     }
 
+    /// Ready once the start has failed, or was cut off.
+    pub fn poll_failure(&self, worker: usize, cx: &Context<'_>) -> Poll<()> {
+        if self.order() == Order::Cut {
+            self.fail(StartError::Service("stopped before it had started".to_owned()));
+        }
+        let mut state = self.state.lock();
+        state.wakers[worker] = Some(cx.waker().clone());
+        if state.failure.is_some() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
     /// Ready once the order is `order` or a later one.
-    pub fn poll_order(&self, worker: usize, order: Order, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_order(&self, worker: usize, order: Order, cx: &Context<'_>) -> Poll<()> {
         // Registered first: an order given in between wakes us.
         self.state.lock().wakers[worker] = Some(cx.waker().clone());
         if self.order() >= order {

@@ -3,10 +3,13 @@
 //! Owns: when to step: its descriptor, its waker, its next timer. Does not own: what a step does (`home_loop`).
 //! Rule: between two steps every other task of the worker has had its turn; while nothing is due, nothing runs.
 
+use super::signal::{Signal, Turns};
+use super::slots::Slots;
 use crate::service::{GuestLoop, NextStep};
 use monoio::net::UnixStream;
-use std::cell::Cell;
+use monoio::time::Sleep;
 use std::future::{poll_fn, Future};
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -33,55 +36,49 @@ impl Wake for Nudge {
     }
 }
 
-/// Steps `guest` for as long as `is_open` says.
-///
-/// # Errors
-/// The descriptor cannot be watched.
-pub async fn drive(guest: Rc<dyn GuestLoop>, is_open: Rc<Cell<bool>>) -> std::io::Result<()> {
-    // SAFETY: the loop's descriptor is open while the loop lives, which `guest` keeps it doing.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(guest.fd()) };
-    // monoio watches sockets and no bare descriptor; a stream made of a duplicate is never read from, only watched.
-    let watched = borrowed.try_clone_to_owned()?;
-    let watched = Rc::new(UnixStream::from_std(watched.into())?);
-    let watch = |watched: &Rc<UnixStream>| -> Pin<Box<dyn Future<Output = std::io::Result<()>>>> {
-        let watched = watched.clone();
-        Box::pin(async move { watched.readable(false).await })
+/// Steps `guest` until the worker closes.
+pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, slots: Rc<Slots>, closing: Rc<Signal>) {
+    let watched = match watched(&*guest) {
+        Ok(watched) => watched,
+        Err(error) => return log::error!("the event loop cannot be watched: {error}"),
     };
     let nudge = poll_fn(|cx| {
         Poll::Ready(Arc::new(Nudge { is_due: AtomicBool::new(true), task: cx.waker().clone() }))
     })
     .await;
     guest.set_waker(Waker::from(nudge.clone()));
-    let mut readable = watch(&watched);
-    let mut timer: Option<(Instant, Pin<Box<monoio::time::Sleep>>)> = None;
-    while is_open.get() {
-        let mut is_ready = Ok(false);
+    let mut readable = readable(&watched);
+    let mut timer: Option<(Instant, Pin<Box<Sleep>>)> = None;
+    loop {
         poll_fn(|cx| {
-            let mut due = nudge.is_due.swap(false, Ordering::AcqRel);
-            if let Poll::Ready(result) = readable.as_mut().poll(cx) {
-                is_ready = result.map(|()| true);
-                due = true;
+            let mut is_due = nudge.is_due.swap(false, Ordering::AcqRel);
+            if readable.as_mut().poll(cx).is_ready() {
+                readable = self::readable(&watched);
+                is_due = true;
             }
             if let Some((_, sleep)) = &mut timer {
                 if sleep.as_mut().poll(cx).is_ready() {
                     timer = None;
-                    due = true;
+                    is_due = true;
                 }
             }
-            if due || !is_open.get() {
+            let is_closing = closing.poll(cx).is_ready();
+            if is_due || is_closing {
                 Poll::Ready(())
             } else {
                 Poll::Pending
             }
         })
         .await;
-        if is_ready? {
-            readable = watch(&watched);
+        if closing.is_set() {
+            return;
         }
         match guest.step() {
             NextStep::Now => {
                 nudge.is_due.store(true, Ordering::Release);
-                yield_now().await;
+                turns.pass().await;
+                // A loop that always has something to do leaves monoio no time for its timers.
+                slots.sweep_when_due(Instant::now());
             }
             NextStep::Idle => timer = None,
             NextStep::At(when) => {
@@ -91,26 +88,17 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, is_open: Rc<Cell<bool>>) -> std::io
             }
         }
     }
-    Ok(())
 }
 
-/// Lets every ready task of the worker run, and the driver look at its completions.
-pub async fn yield_now() {
-    // A task that wakes itself is put in front of the queue; one hop through a fresh task puts us behind.
-    let (done, waker) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(None::<Waker>)));
-    let (set, wake) = (done.clone(), waker.clone());
-    monoio::spawn(async move {
-        set.set(true);
-        if let Some(waker) = wake.take() {
-            waker.wake();
-        }
-    });
-    poll_fn(|cx| {
-        if done.get() {
-            return Poll::Ready(());
-        }
-        waker.set(Some(cx.waker().clone()));
-        Poll::Pending
-    })
-    .await;
+/// The loop's descriptor as something that monoio watches: it watches sockets, and no bare descriptor. Never read from.
+fn watched(guest: &dyn GuestLoop) -> io::Result<Rc<UnixStream>> {
+    // SAFETY: the loop's descriptor is open while the loop lives, which the caller keeps it doing.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(guest.fd()) };
+    let copy = borrowed.try_clone_to_owned()?;
+    UnixStream::from_std(copy.into()).map(Rc::new)
+}
+
+fn readable(watched: &Rc<UnixStream>) -> Pin<Box<dyn Future<Output = io::Result<()>>>> {
+    let watched = watched.clone();
+    Box::pin(async move { watched.readable(false).await })
 }

@@ -4,6 +4,8 @@
 //! Rule: monoio is named here and nowhere else; a read in flight is never dropped; every wait has a deadline or a waker.
 //! Threads: a worker's state never leaves it; [`StopHandle`] and the offload pool are for any thread.
 
+mod accept;
+mod buffers;
 mod clock;
 mod config;
 mod connection;
@@ -11,6 +13,7 @@ mod control;
 mod guest;
 mod listen;
 mod offload;
+mod signal;
 mod slots;
 mod stream;
 mod worker;
@@ -20,18 +23,21 @@ pub use control::StopHandle;
 
 use crate::service::{Offload, ServiceFactory};
 use control::Control;
+use listen::SocketFile;
 use offload::Pool;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use worker::WorkerPlan;
 
 /// A started server. Dropping it does not stop it.
 #[derive(Debug)]
 pub struct RunningServer {
     control: Arc<Control>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<bool>>,
     pool: Arc<Pool>,
     addresses: Vec<String>,
+    files: Vec<SocketFile>,
     driver: Driver,
 }
 
@@ -59,9 +65,9 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
             offload: Offload::new(pool.clone()),
         };
         let factory = factory.clone();
-        let spawned = std::thread::Builder::new().name(format!("turboapi-{index}")).spawn(move || {
-            worker::run(plan, &*factory);
-        });
+        let spawned = std::thread::Builder::new()
+            .name(format!("turboapi-{index}"))
+            .spawn(move || worker::run(plan, &*factory));
         match spawned {
             Ok(thread) => threads.push(thread),
             Err(error) => {
@@ -70,8 +76,11 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
             }
         }
     }
-    Ok(RunningServer { control, threads, pool, addresses, driver })
+    Ok(RunningServer { control, threads, pool, addresses, files: bound.files, driver })
 }
+
+/// How long jobs that block are waited for at the end.
+const OFFLOAD_GRACE: Duration = Duration::from_secs(5);
 
 impl RunningServer {
     /// Waits until every worker accepts, or the start has failed (then all workers have ended, or soon will).
@@ -114,11 +123,12 @@ impl RunningServer {
     pub fn join(self) -> Result<(), String> {
         let mut fault = None;
         for (index, thread) in self.threads.into_iter().enumerate() {
-            if thread.join().is_err() {
+            if !thread.join().unwrap_or(false) {
                 fault = Some(format!("worker {index} died"));
             }
         }
-        self.pool.end();
+        self.pool.end(OFFLOAD_GRACE);
+        self.files.iter().for_each(SocketFile::remove);
         fault.map_or(Ok(()), Err)
     }
 }

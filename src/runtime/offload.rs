@@ -5,11 +5,11 @@
 //! Threads: one mutex around the queue and the counts, never held while a job runs.
 
 use crate::service::{BlockingJob, OffloadLoad, OffloadPool};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An idle thread ends after this. tokio: 10 s.
 const IDLE: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ pub struct Pool {
     enter: Box<Enter>,
     state: Mutex<State>,
     has_work: Condvar,
-    changed: Condvar,
+    ended: Condvar,
     me: std::sync::Weak<Pool>,
 }
 
@@ -36,8 +36,12 @@ impl std::fmt::Debug for Pool {
 #[derive(Default)]
 struct State {
     queue: VecDeque<BlockingJob>,
+    /// Threads that will look at the queue again.
     threads: usize,
+    /// Those of them that wait.
     idle: usize,
+    /// Threads that have not ended, those on their way out included.
+    alive: usize,
     has_ended: bool,
 }
 
@@ -54,47 +58,56 @@ impl Pool {
             enter: Box::new(enter),
             state: Mutex::default(),
             has_work: Condvar::new(),
-            changed: Condvar::new(),
+            ended: Condvar::new(),
             me: me.clone(),
         })
     }
 
-    /// Takes no more jobs, finishes those queued, and waits for every thread to end.
-    pub fn end(&self) {
+    /// Takes no more jobs, finishes those queued, and waits for every thread to end; `within` at most, since nobody can
+    /// stop a job that blocks. False: some are left behind.
+    pub fn end(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
         let mut state = self.state.lock();
         state.has_ended = true;
         self.has_work.notify_all();
-        while state.threads > 0 {
-            self.changed.wait(&mut state);
+        while state.alive > 0 {
+            if self.ended.wait_until(&mut state, deadline).timed_out() {
+                log::warn!("{} jobs that block were left behind", state.alive + state.queue.len());
+                return false;
+            }
         }
+        true
     }
 
     fn live(&self) {
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
-                drop(state);
-                if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                    log::error!("a job of the offload pool panicked; please report it");
-                }
-                state = self.state.lock();
+                MutexGuard::unlocked(&mut state, || {
+                    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                        log::error!("a job of the offload pool panicked; please report it");
+                    }
+                });
                 continue;
             }
             if state.has_ended {
-                return;
+                break;
             }
             state.idle += 1;
-            let late = self.has_work.wait_for(&mut state, IDLE).timed_out();
+            let is_late = self.has_work.wait_for(&mut state, IDLE).timed_out();
             state.idle -= 1;
-            if late && state.queue.is_empty() {
-                return;
+            if is_late && state.queue.is_empty() {
+                break;
             }
         }
+        // Under the same lock as the last look at the queue: no job is left to a thread that is leaving.
+        state.threads -= 1;
     }
 
+    /// The thread has left everything that `enter` gave it.
     fn leave(&self) {
-        self.state.lock().threads -= 1;
-        self.changed.notify_all();
+        self.state.lock().alive -= 1;
+        self.ended.notify_all();
     }
 }
 
@@ -110,7 +123,7 @@ impl OffloadPool for Pool {
             return Ok(());
         }
         state.threads += 1;
-        drop(state);
+        state.alive += 1;
         let Some(pool) = self.me.upgrade() else { return Ok(()) };
         let spawned = std::thread::Builder::new().name("turboapi-offload".to_owned()).spawn(move || {
             (pool.enter)(&mut || pool.live());
@@ -118,13 +131,11 @@ impl OffloadPool for Pool {
         });
         if let Err(error) = spawned {
             log::error!("a thread of the offload pool could not be started: {error}");
-            self.leave();
-            let mut state = self.state.lock();
+            state.threads -= 1;
+            state.alive -= 1;
+            // With no thread at all the job would wait for ever. It is the last one: the lock was held all the time.
             if state.threads == 0 {
-                return match state.queue.pop_back() {
-                    Some(job) => Err(job),
-                    None => Ok(()),
-                };
+                return state.queue.pop_back().map_or(Ok(()), Err);
             }
         }
         Ok(())
@@ -133,5 +144,97 @@ impl OffloadPool for Pool {
     fn load(&self) -> OffloadLoad {
         let state = self.state.lock();
         OffloadLoad { queued: state.queue.len(), busy: state.threads - state.idle, threads: state.threads }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn pool(threads: usize, queue: usize) -> Arc<Pool> {
+        Pool::new(threads, queue, |run| run())
+    }
+
+    fn submit(pool: &Pool, job: impl FnOnce() + Send + 'static) -> bool {
+        pool.submit(Box::new(job)).is_ok()
+    }
+
+    #[test]
+    fn job_is_given_back_when_the_queue_is_full() {
+        let pool = pool(1, 1);
+        let (begun, has_begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        assert!(submit(&pool, move || {
+            begun.send(()).expect("the test waits");
+            released.recv().expect("the test releases");
+        }));
+        has_begun.recv_timeout(SOON).expect("the job runs");
+        assert!(submit(&pool, || {}));
+        assert!(!submit(&pool, || {}));
+        assert_eq!(pool.load(), OffloadLoad { queued: 1, busy: 1, threads: 1 });
+        release.send(()).expect("the job waits");
+        assert!(pool.end(SOON));
+        assert!(!submit(&pool, || {}));
+    }
+
+    #[test]
+    fn threads_grow_to_the_bound_and_run_at_the_same_time() {
+        let pool = pool(3, 8);
+        let barrier = Arc::new(std::sync::Barrier::new(3));
+        let (done, all) = mpsc::channel();
+        for _ in 0..6 {
+            let (barrier, done) = (barrier.clone(), done.clone());
+            assert!(submit(&pool, move || {
+                barrier.wait();
+                done.send(()).expect("the test waits");
+            }));
+        }
+        for _ in 0..6 {
+            all.recv_timeout(SOON).expect("three at a time pass the barrier");
+        }
+        assert!(pool.end(SOON));
+    }
+
+    #[test]
+    fn every_job_runs_when_the_pool_ends_and_a_panic_ends_none_of_them() {
+        let pool = pool(2, 100);
+        let (done, all) = mpsc::channel();
+        for number in 0..50 {
+            let done = done.clone();
+            assert!(submit(&pool, move || {
+                assert!(number % 10 != 3, "a job panics");
+                done.send(number).expect("the test waits");
+            }));
+        }
+        assert!(pool.end(SOON));
+        drop(done);
+        assert_eq!(all.iter().count(), 45);
+    }
+
+    #[test]
+    fn each_thread_lives_inside_enter() {
+        let (entered, all) = mpsc::channel();
+        let pool = Pool::new(2, 8, move |run| {
+            entered.send("in").expect("the test waits");
+            run();
+            entered.send("out").expect("the test waits");
+        });
+        assert!(submit(&pool, || {}));
+        assert!(pool.end(SOON));
+        drop(pool);
+        assert_eq!(all.iter().collect::<Vec<_>>(), ["in", "out"]);
+    }
+
+    #[test]
+    fn end_leaves_a_job_behind_when_it_blocks_too_long() {
+        let pool = pool(1, 1);
+        let (release, released) = mpsc::channel::<()>();
+        assert!(submit(&pool, move || released.recv().expect("the test releases")));
+        assert!(!pool.end(Duration::from_millis(10)));
+        release.send(()).expect("the job waits");
+        assert!(pool.end(SOON));
     }
 }

@@ -38,7 +38,7 @@ pub struct Slot {
     fd: RawFd,
     phase: Cell<Phase>,
     deadline: Cell<Option<Instant>>,
-    expired: Cell<bool>,
+    has_expired: Cell<bool>,
     is_cut: Cell<bool>,
     /// Wakes the connection's task while it waits for its application.
     waker: RefCell<Option<Waker>>,
@@ -50,7 +50,7 @@ impl Slot {
             fd,
             phase: Cell::new(Phase::Idle),
             deadline: Cell::new(None),
-            expired: Cell::new(false),
+            has_expired: Cell::new(false),
             is_cut: Cell::new(false),
             waker: RefCell::new(None),
         }
@@ -67,9 +67,9 @@ impl Slot {
         self.phase.get()
     }
 
-    /// The deadline has passed.
+    /// A deadline has passed: nothing more will be read, or written.
     pub fn has_expired(&self) -> bool {
-        self.expired.get()
+        self.has_expired.get()
     }
 
     /// The server cut this connection.
@@ -86,6 +86,11 @@ impl Slot {
         }
     }
 
+    /// Ends the reading side: what the kernel already has is still read, then comes the end.
+    pub fn shut_reading(&self) {
+        self.shut(Shutdown::Read);
+    }
+
     fn shut(&self, how: Shutdown) {
         // SAFETY: a slot lies in the table only while the connection's stream, which owns the descriptor, is alive: its
         // guard is dropped before the stream (see `connection::Connection`), on the one thread that sweeps.
@@ -94,9 +99,23 @@ impl Slot {
         let _ = SockRef::from(&fd).shutdown(how);
     }
 
+    fn expire(&self) {
+        self.deadline.set(None);
+        self.has_expired.set(true);
+        self.stop_waiting();
+    }
+
+    /// Completes the pending operation. Writing is not shut without need: that would look like a good end.
+    fn stop_waiting(&self) {
+        match self.phase.get() {
+            Phase::Write | Phase::Linger => self.shut(Shutdown::Both),
+            Phase::Idle | Phase::Head | Phase::Body | Phase::Pending => self.shut(Shutdown::Read),
+        }
+    }
+
     fn cut(&self) {
         self.is_cut.set(true);
-        self.shut(Shutdown::Both);
+        self.stop_waiting();
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
             waker.wake();
@@ -105,15 +124,33 @@ impl Slot {
 }
 
 /// All connections of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Slots {
     table: RefCell<Vec<Option<Rc<Slot>>>>,
     free: RefCell<Vec<usize>>,
     live: Cell<usize>,
     emptied: RefCell<Option<Waker>>,
+    tick: Duration,
+    next_sweep: Cell<Instant>,
+    /// Everything is cut at this time: the end of the drain's grace.
+    cut_at: Cell<Option<Instant>>,
 }
 
 impl Slots {
+    /// None yet.
+    pub fn new(timeouts: &Timeouts) -> Rc<Self> {
+        let tick = tick(timeouts);
+        Rc::new(Slots {
+            table: RefCell::default(),
+            free: RefCell::default(),
+            live: Cell::new(0),
+            emptied: RefCell::default(),
+            tick,
+            next_sweep: Cell::new(Instant::now() + tick),
+            cut_at: Cell::new(None),
+        })
+    }
+
     /// Adds a connection.
     pub fn add(self: &Rc<Self>, fd: RawFd) -> SlotGuard {
         let slot = Rc::new(Slot::new(fd));
@@ -137,16 +174,30 @@ impl Slots {
         *self.emptied.borrow_mut() = Some(waker.clone());
     }
 
+    /// Time between sweeps.
+    pub fn tick(&self) -> Duration {
+        self.tick
+    }
+
+    /// Sweeps if it is time to. For tasks that may keep the worker from its timers: monoio looks at those only when no
+    /// task is ready.
+    pub fn sweep_when_due(&self, now: Instant) {
+        if now >= self.next_sweep.get() {
+            self.sweep(now);
+        }
+    }
+
     /// Shuts those whose deadline has passed.
     pub fn sweep(&self, now: Instant) {
+        self.next_sweep.set(now + self.tick);
+        if self.cut_at.get().is_some_and(|at| at <= now) {
+            self.cut_at.set(None);
+            log::warn!("{} connections are cut at the end of the drain", self.live());
+            return self.cut_all();
+        }
         for slot in self.table.borrow().iter().flatten() {
             if slot.deadline.get().is_some_and(|deadline| deadline <= now) {
-                slot.deadline.set(None);
-                slot.expired.set(true);
-                match slot.phase.get() {
-                    Phase::Write | Phase::Linger => slot.shut(Shutdown::Both),
-                    _ => slot.shut(Shutdown::Read),
-                }
+                slot.expire();
             }
         }
     }
@@ -155,9 +206,14 @@ impl Slots {
     pub fn shut_idle(&self) {
         for slot in self.table.borrow().iter().flatten() {
             if slot.phase.get() == Phase::Idle {
-                slot.shut(Shutdown::Read);
+                slot.shut_reading();
             }
         }
+    }
+
+    /// Cuts all at that time.
+    pub fn cut_at(&self, at: Instant) {
+        self.cut_at.set(Some(at));
     }
 
     /// Cuts all.
@@ -200,7 +256,10 @@ impl Drop for SlotGuard {
 }
 
 /// Time between sweeps: a quarter of the shortest timeout, from 10 to 500 ms.
-pub fn tick(timeouts: &Timeouts) -> Duration {
-    let shortest = timeouts.head.min(timeouts.body).min(timeouts.keep_alive).min(timeouts.write);
+fn tick(timeouts: &Timeouts) -> Duration {
+    let shortest = [timeouts.head, timeouts.body, timeouts.keep_alive, timeouts.write, timeouts.drain_grace]
+        .into_iter()
+        .min()
+        .unwrap_or_default();
     (shortest / 4).clamp(Duration::from_millis(10), Duration::from_millis(500))
 }

@@ -1,18 +1,100 @@
 //! The two kinds of stream a worker serves, and the listeners they come from.
 //!
-//! Owns: what differs between TCP and Unix domain sockets. Rule: nothing above this file knows which one it has.
+//! Owns: what differs between TCP and Unix domain sockets; reading and writing one stream at the same time.
+//! Rule: nothing above this file knows which kind it has.
 
 use crate::service::Ends;
+use bytes::BytesMut;
+use monoio::buf::{IoBuf, IoBufMut, IoVecBuf};
 use monoio::io::{AsyncReadRent, AsyncWriteRent, CancelHandle, Split};
 use monoio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use socket2::SockRef;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::time::Duration;
 
 /// A connected stream.
 pub trait Transport: AsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static {}
 
 impl Transport for TcpStream {}
 impl Transport for UnixStream {}
+
+/// A stream whose two directions are used at the same time, by one task.
+///
+/// monoio's own halves do the same, but the writing one shuts the socket down when it is dropped: an end that must be a
+/// reset would look like a good one.
+#[derive(Debug)]
+pub struct Duplex<T>(Rc<UnsafeCell<T>>);
+
+impl<T: Transport> Duplex<T> {
+    /// Of a connected stream.
+    pub fn new(stream: T) -> Self {
+        Duplex(Rc::new(UnsafeCell::new(stream)))
+    }
+
+    /// Reads once, behind what is in the buffer. One read at a time. The future must be polled to its end, or what it
+    /// has read is lost.
+    pub fn read(&self, buffer: BytesMut) -> impl Future<Output = (io::Result<usize>, BytesMut)> + 'static {
+        let stream = self.0.clone();
+        let (length, capacity) = (buffer.len(), buffer.capacity());
+        async move {
+            // SAFETY: there is one task and one thread. `Split` promises that reading touches nothing that writing
+            // does, and there is one read at a time.
+            let stream = unsafe { &mut *stream.get() };
+            let (result, slice) = stream.read(buffer.slice_mut(length..capacity)).await;
+            (result, slice.into_inner())
+        }
+    }
+
+    /// Writes some of a buffer. One write at a time.
+    pub async fn write<B: IoBuf>(&self, buffer: B) -> (io::Result<usize>, B) {
+        // SAFETY: as in `read`, for the other direction.
+        let stream = unsafe { &mut *self.0.get() };
+        stream.write(buffer).await
+    }
+
+    /// Writes some of many buffers. One write at a time.
+    pub async fn writev<B: IoVecBuf>(&self, buffers: B) -> (io::Result<usize>, B) {
+        // SAFETY: as in `write`.
+        let stream = unsafe { &mut *self.0.get() };
+        stream.writev(buffers).await
+    }
+
+    /// The descriptor, open as long as `self` lives.
+    pub fn fd(&self) -> RawFd {
+        // SAFETY: asks for a number that never changes.
+        let stream = unsafe { &*self.0.get() };
+        stream.as_raw_fd()
+    }
+
+    /// Tells the peer that nothing more comes.
+    pub fn end_writing(&self) -> io::Result<()> {
+        self.with_socket(|socket| socket.shutdown(Shutdown::Write))
+    }
+
+    /// Makes the coming close a reset.
+    pub fn reset_on_close(&self) -> io::Result<()> {
+        self.with_socket(|socket| socket.set_linger(Some(Duration::ZERO)))
+    }
+
+    /// Closes with a reset.
+    pub fn reset(self) {
+        if let Err(error) = self.reset_on_close() {
+            log::debug!("SO_LINGER: {error}");
+        }
+    }
+
+    fn with_socket<R>(&self, use_it: impl FnOnce(SockRef<'_>) -> R) -> R {
+        // SAFETY: the stream in `self` owns the descriptor, which is open for the whole call.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.fd()) };
+        use_it(SockRef::from(&fd))
+    }
+}
 
 /// A connection that was accepted.
 pub enum Accepted {
@@ -48,6 +130,15 @@ pub enum Place {
     Unix(String),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Place::Unix(path) => write!(f, "unix:{path}"),
+        }
+    }
+}
+
 impl Listener {
     /// Takes a raw one into the calling worker's runtime.
     pub fn adopt(raw: RawListener) -> io::Result<Self> {
@@ -69,6 +160,14 @@ impl Listener {
                 let (stream, _) = listener.cancelable_accept(cancel).await?;
                 Ok(unix(stream, path))
             }
+        }
+    }
+
+    /// Waits until a connection may be there to be accepted.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Listener::Tcp(listener, _) => listener.readable(false).await,
+            Listener::Unix(listener, _) => listener.readable(false).await,
         }
     }
 

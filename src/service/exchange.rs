@@ -71,6 +71,17 @@ pub enum ReplyEvent {
     Abort,
 }
 
+/// What an application wants of its connection, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// It has said something: see [`Exchange::take_event`].
+    pub has_event: bool,
+    /// It has asked for the body at least once: time for `100 Continue`.
+    pub wants_body: bool,
+    /// More of the body may be offered.
+    pub has_inbound_room: bool,
+}
+
 /// What the application's `receive` finds.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Inbound {
@@ -191,17 +202,21 @@ impl Exchange {
 
     // ---- Connection side: the connection's worker. ----
 
-    /// The application's next word. Registers the connection's waker, which any change wakes.
+    /// Takes the application's next word, if it has said one.
     ///
     /// The bytes of a `Chunk` count as queued until [`Exchange::written`] says that they went to the kernel.
-    pub fn poll_event(&self, cx: &mut Context<'_>) -> Poll<ReplyEvent> {
+    pub fn take_event(&self) -> Option<ReplyEvent> {
+        self.state.lock().outbound.pop_front()
+    }
+
+    /// What the application wants now. Registers the connection's waker, which any change wakes.
+    pub fn poll_wants(&self, cx: &Context<'_>) -> Wants {
         let mut state = self.state.lock();
-        match state.outbound.pop_front() {
-            Some(event) => Poll::Ready(event),
-            None => {
-                remember(&mut state.connection, cx);
-                Poll::Pending
-            }
+        remember(&mut state.connection, cx);
+        Wants {
+            has_event: !state.outbound.is_empty(),
+            wants_body: state.inbound_wanted,
+            has_inbound_room: state.inbound_bytes < HIGH_WATER_BYTES,
         }
     }
 
@@ -212,11 +227,6 @@ impl Exchange {
         let waker = if state.outbound_bytes < HIGH_WATER_BYTES { state.sender.take() } else { None };
         drop(state);
         wake(waker);
-    }
-
-    /// The application has asked for the body.
-    pub fn is_body_wanted(&self) -> bool {
-        self.state.lock().inbound_wanted
     }
 
     /// More of the request body may be offered.

@@ -7,7 +7,7 @@
 mod exchange;
 mod offload;
 
-pub use exchange::{CloseReason, Exchange, Inbound, ReplyEvent, HIGH_WATER_BYTES};
+pub use exchange::{CloseReason, Exchange, Inbound, ReplyEvent, Wants, HIGH_WATER_BYTES};
 pub use offload::{BlockingJob, Offload, OffloadLoad, OffloadPool};
 
 use crate::bytes_ext::OutBuf;

@@ -1,0 +1,173 @@
+//! Accepting connections on one worker, from one listening socket.
+//!
+//! Owns: [`Acceptor`]: accepting, backing off, taking the last ones before it closes. Does not own: what is served.
+//! Rule (`drain_answers_all`): what the kernel has accepted before the drain is served; running out of descriptors costs
+//! a pause and never a spin.
+
+use super::config::{Driver, StartError};
+use super::connection;
+use super::stream::{Accepted, Listener, RawListener};
+use super::worker::Worker;
+use crate::service::Service;
+use monoio::io::Canceller;
+use std::cell::{Cell, RefCell};
+use std::future::{poll_fn, Future};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Pause after the process ran out of descriptors or memory. nginx 500 ms.
+const STARVED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections taken from the kernel's queue when the drain begins, at most.
+const MAX_LAST_ACCEPTS: usize = 4096;
+
+/// Times that a starved acceptor tries on when the drain begins, [`STARVED_PAUSE`] apart.
+const MAX_LAST_PAUSES: usize = 20;
+
+/// Refused connections that are given time to read their 503, a worker. More are reset.
+const MAX_REFUSED: usize = 64;
+
+/// Accepts from one listening socket.
+pub struct Acceptor {
+    listener: Listener,
+    /// The same socket, for what the kernel has queued when the drain begins.
+    raw: socket2::Socket,
+    canceller: RefCell<Option<Canceller>>,
+    has_ended: Cell<bool>,
+}
+
+impl Acceptor {
+    /// Begins to listen.
+    pub fn listen(raw: RawListener, driver: Driver, backlog: u32) -> Result<Self, StartError> {
+        let address = raw.place.to_string();
+        let inner = || -> io::Result<Self> {
+            raw.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+            // epoll needs a socket that does not block; io_uring waits by itself only on one that does.
+            raw.socket.set_nonblocking(driver == Driver::Epoll)?;
+            let clone = raw.socket.try_clone()?;
+            Ok(Acceptor {
+                listener: Listener::adopt(raw)?,
+                raw: clone,
+                canceller: RefCell::new(Some(Canceller::new())),
+                has_ended: Cell::new(false),
+            })
+        };
+        inner().map_err(|error| StartError::bind(address, &error))
+    }
+
+    /// Accepts until the drain.
+    pub async fn run<S: Service>(&self, worker: &Rc<Worker<S>>) {
+        let mut is_starved = false;
+        loop {
+            let cancel = self.canceller.borrow().as_ref().map(Canceller::handle);
+            let Some(cancel) = cancel else { break };
+            match self.listener.accept(cancel).await {
+                Ok(accepted) => {
+                    is_starved = false;
+                    open(worker, accepted);
+                }
+                Err(_) if worker.draining.is_set() => break,
+                // Somebody who shares the socket has made it non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable(worker).await,
+                // The peer left between the kernel's queue and us (accept(2): treat these like EAGAIN).
+                Err(error) if is_of_one_connection(&error) => log::debug!("accept: {error}"),
+                Err(error) => {
+                    if !is_starved {
+                        is_starved = true;
+                        log::error!("no connection can be accepted: {error}; trying on");
+                    }
+                    monoio::time::sleep(STARVED_PAUSE).await;
+                }
+            }
+        }
+        self.has_ended.set(true);
+    }
+
+    async fn readable<S: Service>(&self, worker: &Worker<S>) {
+        let mut readable = pin!(self.listener.readable());
+        poll_fn(|cx| match worker.draining.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            // An error shows again in the next accept.
+            Poll::Pending => readable.as_mut().poll(cx).map(drop),
+        })
+        .await;
+    }
+
+    /// Takes what the kernel has queued, then closes. Call after `draining` is set.
+    pub async fn stop<S: Service>(self: Rc<Self>, worker: &Rc<Worker<S>>) {
+        // The accept in flight may have taken a connection by now: its outcome is waited for.
+        let canceller = self.canceller.borrow_mut().take();
+        let _cancelled = canceller.map(Canceller::cancel);
+        while !self.has_ended.get() {
+            monoio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if let Err(error) = self.raw.set_nonblocking(true) {
+            return log::error!("the listening socket cannot be emptied: {error}");
+        }
+        let (mut accepts, mut pauses) = (0, 0);
+        while accepts < MAX_LAST_ACCEPTS && pauses < MAX_LAST_PAUSES {
+            match self.raw.accept() {
+                Ok((socket, peer)) => {
+                    accepts += 1;
+                    match self.listener.adopt_accepted(socket, &peer) {
+                        Ok(accepted) => open(worker, accepted),
+                        Err(error) => log::error!("an accepted connection is lost: {error}"),
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if is_of_one_connection(&error) => {}
+                // Connections that end give their descriptors back.
+                Err(_) => {
+                    pauses += 1;
+                    monoio::time::sleep(STARVED_PAUSE).await;
+                }
+            }
+        }
+        // Not shut down: other workers may accept from the same socket. It closes with the last of its owners.
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use libc::{
+        ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EINTR, ENETDOWN, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
+    };
+    error.raw_os_error().is_some_and(|code| {
+        [ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, EINTR, ENETDOWN, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP, EPROTO]
+            .contains(&code)
+    })
+}
+
+fn open<S: Service>(worker: &Rc<Worker<S>>, accepted: Accepted) {
+    let has_room = worker.max_connections == 0 || worker.connections.get() < worker.max_connections;
+    match accepted {
+        Accepted::Tcp(stream, ends) => spawn(worker, stream, ends, has_room),
+        Accepted::Unix(stream, ends) => spawn(worker, stream, ends, has_room),
+    }
+}
+
+fn spawn<S: Service>(
+    worker: &Rc<Worker<S>>,
+    stream: impl super::stream::Transport,
+    ends: crate::service::Ends,
+    has_room: bool,
+) {
+    let worker = worker.clone();
+    let counted = if has_room { &worker.connections } else { &worker.refused };
+    if !has_room && counted.get() >= MAX_REFUSED {
+        return super::stream::Duplex::new(stream).reset();
+    }
+    counted.set(counted.get() + 1);
+    // Detached: `Slots` knows which connections there are.
+    drop(monoio::spawn(async move {
+        if has_room {
+            connection::serve(worker.clone(), stream, ends).await;
+            worker.connections.set(worker.connections.get() - 1);
+        } else {
+            connection::refuse(worker.clone(), stream, ends).await;
+            worker.refused.set(worker.refused.get() - 1);
+        }
+    }));
+}

@@ -1,0 +1,92 @@
+//! Something that happens once on a worker, and the tasks that wait for it.
+//!
+//! Owns: [`Signal`], [`Turns`]. Does not own: what is waited for.
+//! Rule: a waker is called outside of the borrow. Threads: one worker's.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// An event that happens once.
+#[derive(Debug, Default)]
+pub struct Signal {
+    is_set: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Signal {
+    /// It has happened. Wakes all who wait.
+    pub fn set(&self) {
+        self.is_set.set(true);
+        wake_all(&self.waiting);
+    }
+
+    /// Has it happened?
+    pub fn is_set(&self) -> bool {
+        self.is_set.get()
+    }
+
+    /// Ready once it has happened.
+    pub fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_set.get() {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|known| known.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// Lets a task step behind all tasks that are ready.
+///
+/// A task that wakes itself is put in front of monoio's queue, one that another task wakes goes to its end. So a task
+/// that wants to stand behind asks this one's own task, which is woken to the end of the queue, to wake it there.
+#[derive(Debug, Default)]
+pub struct Turns {
+    usher: RefCell<Option<Waker>>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Turns {
+    /// The usher's task. Ends when `closing` is set.
+    pub async fn run(self: Rc<Self>, closing: Rc<Signal>) {
+        poll_fn(|cx| {
+            let mut usher = self.usher.borrow_mut();
+            if !usher.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                *usher = Some(cx.waker().clone());
+            }
+            drop(usher);
+            wake_all(&self.waiting);
+            closing.poll(cx)
+        })
+        .await;
+        *self.usher.borrow_mut() = None;
+        wake_all(&self.waiting);
+    }
+
+    /// Lets every ready task run, and the driver look at its completions.
+    pub async fn pass(&self) {
+        let mut has_waited = false;
+        poll_fn(|cx| {
+            let usher = self.usher.borrow().clone();
+            match usher {
+                Some(usher) if !has_waited => {
+                    has_waited = true;
+                    self.waiting.borrow_mut().push(cx.waker().clone());
+                    usher.wake();
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+}
+
+fn wake_all(waiting: &RefCell<Vec<Waker>>) {
+    let all = std::mem::take(&mut *waiting.borrow_mut());
+    all.into_iter().for_each(Waker::wake);
+}
