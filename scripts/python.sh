@@ -1,33 +1,43 @@
 #!/usr/bin/env bash
 # Finds or builds one CPython, and prints the path of its executable on standard output (and nothing else there).
 #
-#   scripts/python.sh 3.13t | 3.13 | 3.14t
+#   scripts/python.sh 3.13t | 3.13 | 3.14t | 3.14
 #
 # Order: what was built before (cached outside of the checkout); a matching interpreter with headers on PATH or under
 # pyenv; `uv python install`; a build from source. Sources: an archive in $TURBOAPI_PYTHON_SOURCES, else Debian's own
-# source package. Idempotent: a build counts only once its stamp is written. Exit 3: not to be had here, with one line
-# that says why.
+# source package. Idempotent: a build counts only once its stamp is written; a second run waits for the first.
+# Exit 3: not to be had here, with a last line that says why. Exit 2: no such version.
 #
 #   TURBOAPI_PYTHON_CACHE    where builds are kept (default: ~/.cache/turboapi/python)
 #   TURBOAPI_PYTHON_SOURCES  a folder with python3.X_*.orig.tar.xz archives
+#   TURBOAPI_PYTHON_SYSTEM   0: build, whatever PATH, pyenv and uv have
 set -euo pipefail
 
 wanted=${1:-}
 case $wanted in
   3.13t | 3.14t | 3.13 | 3.14) ;;
-  *) echo "usage: scripts/python.sh 3.13t|3.13|3.14t" >&2; exit 2 ;;
+  *) echo "usage: scripts/python.sh 3.13t|3.13|3.14t|3.14" >&2; exit 2 ;;
 esac
 series=${wanted%t}
 threads=with; [ "$wanted" != "$series" ] && threads=free
 cache=${TURBOAPI_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/turboapi/python}
 home=$cache/$wanted
+system=${TURBOAPI_PYTHON_SYSTEM:-1}
+why=
+work=
 
 say() { echo "python.sh: $*" >&2; }
-give_up() { say "$wanted: $*"; exit 3; }
+
+# `timeout` and `flock` are not everywhere (macOS): then without.
+within() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null 2>&1; then sudo -n "$@"; else return 1; fi
+}
 
 # Prints the path of an interpreter if it is the one wanted: series, GIL, and headers to build against.
 accept() {
   local found
+  [ -n "${1:-}" ] || return 1
   found=$("$1" -c '
 import os, sys, sysconfig
 series, threads = sys.argv[1:]
@@ -35,13 +45,17 @@ free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 header = os.path.join(sysconfig.get_path("include"), "Python.h")
 if "%d.%d" % sys.version_info[:2] == series and free == (threads == "free") and os.path.exists(header):
     print(os.path.realpath(sys.executable))
-' "$series" "$threads" 2>/dev/null) || return 1
+' "$series" "$threads" 2>/dev/null </dev/null) || return 1
   [ -n "$found" ] && echo "$found"
+}
+
+find_built() {
+  [ -e "$home/.complete" ] && accept "$home/bin/python$wanted"
 }
 
 find_installed() {
   local candidate
-  if [ -e "$home/.complete" ]; then accept "$home/bin/python$wanted" && return 0; fi
+  [ "$system" = 1 ] || return 1
   for candidate in "python$wanted" "$HOME"/.pyenv/versions/"$series"*/bin/"python$wanted"; do
     command -v "$candidate" >/dev/null 2>&1 && accept "$candidate" && return 0
   done
@@ -49,68 +63,85 @@ find_installed() {
 }
 
 find_by_uv() {
-  command -v uv >/dev/null 2>&1 || return 1
-  timeout 300 uv python install "$wanted" >&2 || return 1
+  [ "$system" = 1 ] && command -v uv >/dev/null 2>&1 || return 1
+  say "asking uv for CPython $wanted"
+  within 300 uv python install "$wanted" >&2 </dev/null || { say "uv has none to give; building"; return 1; }
   accept "$(uv python find "$wanted" 2>/dev/null)"
 }
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null 2>&1; then sudo -n "$@"; else return 1; fi
-}
-
-install_headers() {
+install_libraries() {
   command -v apt-get >/dev/null 2>&1 || return 0
   local packages=(build-essential xz-utils libssl-dev zlib1g-dev libffi-dev libsqlite3-dev libbz2-dev liblzma-dev
     libreadline-dev uuid-dev)
   dpkg -s "${packages[@]}" >/dev/null 2>&1 && return 0
-  say "installing what a build needs"
-  as_root apt-get update -qq >&2 || return 1
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >&2
+  say "installing the libraries that a build needs: ${packages[*]}"
+  as_root apt-get update -qq >&2 </dev/null || true
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >&2 </dev/null
 }
 
-# Puts an .orig.tar.xz of the series into the folder $1.
+# Puts the .orig.tar.xz of the series into the folder $1.
 fetch_source() {
-  local archive suite list=/etc/apt/sources.list.d/turboapi-python-source.list
+  local archive
   archive=$(ls "${TURBOAPI_PYTHON_SOURCES:-/nonexistent}"/python"$series"_*.orig.tar.xz 2>/dev/null | sort -V | tail -1) || true
-  if [ -n "$archive" ]; then cp "$archive" "$1/"; return 0; fi
-  command -v apt-get >/dev/null 2>&1 || return 1
-  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || return 1
-  # The mirror that this machine uses already; source packages of newer suites, pinned so that nothing is upgraded.
-  local mirror
-  mirror=$(grep -rhoE 'https?://[^ ]+/debian/?' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -1)
-  [ -n "$mirror" ] || mirror=http://deb.debian.org/debian
+  if [ -n "$archive" ]; then
+    say "source: $archive"
+    cp "$archive" "$1/"
+    return
+  fi
+  command -v apt-get >/dev/null 2>&1 || { why="no interpreter found, uv gave none, and there is no apt to fetch Debian's source"; return 1; }
+  local mirror keyring suite
+  mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources /etc/apt/mirrors/* 2>/dev/null |
+    grep -vE '^[[:space:]]*#' | grep -oE 'https?://[^][:space:]]+/debian/?([[:space:]]|$)' | head -1 | tr -d '[:space:]') || true
+  [ -n "$mirror" ] || { why="apt knows no mirror of Debian to fetch the source of python$series from"; return 1; }
   for suite in trixie forky sid; do
-    printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$suite" |
-      as_root tee "$list" >/dev/null || return 1
-    if as_root apt-get update -qq >&2 && (cd "$1" && apt-get source --download-only "python$series" >&2); then
-      as_root rm -f "$list"
-      return 0
-    fi
+    for keyring in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+      [ -e "$keyring" ] && fetch_from "$1" "$mirror" "$suite" "$keyring" && return 0
+    done
   done
-  as_root rm -f "$list"
+  why="Debian's source package python$series could not be fetched from trixie, forky or sid"
   return 1
 }
 
+# One suite's source package, with a state of apt's own in the folder: the system's lists and pins stay as they are.
+fetch_from() {
+  local folder=$1 mirror=$2 suite=$3 keyring=$4 state=$1/apt
+  rm -rf "$state"
+  mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+  echo "deb-src [signed-by=$keyring] $mirror $suite main" >"$state/sources.list"
+  local options=(-qq -o Dir::State::Lists="$state/lists" -o Dir::Cache="$state/cache" -o APT::Sandbox::User="$(id -un)"
+    -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Debug::NoLocking=1
+    -o APT::Update::Error-Mode=any)
+  within 300 apt-get "${options[@]}" update >&2 </dev/null &&
+    (cd "$folder" && within 300 apt-get "${options[@]}" source --download-only "python$series" >&2 </dev/null) &&
+    ls "$folder"/python"$series"_*.orig.tar.[gx]z >/dev/null 2>&1 && say "source: python$series of Debian $suite"
+}
+
+# Static libpython, -O3, no profile-guided pass (it takes longer than all the rest of the set-up).
 build() {
-  local work options=(--prefix="$home" --with-ensurepip=install)
+  local options=(--prefix="$home" --with-ensurepip=install) jobs
   [ $threads = free ] && options+=(--disable-gil)
-  install_headers || say "the libraries that a build needs could not be installed; trying without"
+  jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+  install_libraries || say "the libraries could not be installed; trying without"
   work=$(mktemp -d)
-  trap 'rm -rf "$work"' RETURN
-  fetch_source "$work" || { say "$wanted: no interpreter found, uv has none, and no source can be had"; return 1; }
+  trap 'rm -rf "$work"' EXIT
+  fetch_source "$work" || return 1
   say "building CPython $wanted (about 5 minutes on 2 cores); log: $home.log"
-  mkdir -p "$work/src" "$cache"
+  mkdir -p "$work/src"
+  tar -xf "$work"/python"$series"_*.orig.tar.[gx]z -C "$work/src" --strip-components=1 || { why="the archive is broken"; return 1; }
   rm -rf "$home"
-  tar -xf "$work"/python*.orig.tar.xz -C "$work/src" --strip-components=1
-  (
-    cd "$work/src"
-    ./configure "${options[@]}" && make -j"$(nproc)" && make install
-  ) >"$home.log" 2>&1 </dev/null || { say "$wanted: the build failed; the last lines of $home.log:"; tail -5 "$home.log" >&2; return 1; }
+  if ! (cd "$work/src" && ./configure "${options[@]}" && make -j"$jobs" && make install) >"$home.log" 2>&1 </dev/null; then
+    tail -5 "$home.log" >&2
+    why="the build failed; see $home.log"
+    return 1
+  fi
+  accept "$home/bin/python$wanted" >/dev/null || { why="what was built is not CPython $wanted with headers"; return 1; }
+  "$home/bin/python$wanted" -c 'import ssl, sqlite3, ctypes, zlib' 2>>"$home.log" >&2 ||
+    { why="what was built lacks ssl, sqlite3, ctypes or zlib: their -dev packages are missing; see $home.log"; return 1; }
   touch "$home/.complete"
-  accept "$home/bin/python$wanted"
+  find_built
 }
 
 mkdir -p "$cache"
 exec 9>"$cache/.$wanted.lock"
-flock 9
-find_installed || find_by_uv || build || give_up "cannot be had on this machine"
+if command -v flock >/dev/null 2>&1; then flock 9; fi
+find_built || find_installed || find_by_uv || build || { say "$wanted cannot be had on this machine: ${why:-no reason known}"; exit 3; }
