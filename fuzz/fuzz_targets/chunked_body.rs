@@ -7,7 +7,8 @@ use libfuzzer_sys::fuzz_target;
 use turboapi::http1::limits::MAX_CHUNK_EXTENSION_BYTES;
 use turboapi::http1::{BodyDecoder, BodyEvent, Framing, Limits, Violation};
 
-const LIMITS: Limits = Limits { max_head_bytes: 256, max_fields: 8, max_target_bytes: 64, max_body_bytes: 4096 };
+const LIMITS: Limits =
+    Limits { max_head_bytes: 256, max_fields: 8, max_target_bytes: 64, max_body_bytes: 4096 };
 
 #[derive(Debug, PartialEq)]
 enum Verdict {
@@ -144,7 +145,8 @@ fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !text.is_empty()
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
 fn is_text(byte: u8) -> bool {

@@ -11,7 +11,11 @@ fuzz_target!(|bytes: &[u8]| {
     let mut input = BytesMut::from(bytes);
     match Conn::new(limits).next_event(&mut input) {
         Ok(Event::Head(head)) => {
-            assert_eq!(head.bytes().len() + input.len() + skipped(bytes), bytes.len(), "every byte is accounted for");
+            assert_eq!(
+                head.bytes().len() + input.len() + skipped(bytes),
+                bytes.len(),
+                "every byte is accounted for"
+            );
             assert_sound(&head, &limits);
             let again = read(&written(&head)).expect("what was accepted is accepted when written out");
             assert_same(&head, &again);

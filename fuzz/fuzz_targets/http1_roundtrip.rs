@@ -78,7 +78,10 @@ fuzz_target!(|response: Response<'_>| {
     assert_eq!(read.iter().any(|(name, value)| name == b"connection" && value == b"close"), !sent.keep_alive);
 
     let mut rest = out.split_off(head_len);
-    assert_eq!(decode(framing, &mut rest), if sent.framing == BodyFraming::None { Vec::new() } else { body.clone() });
+    assert_eq!(
+        decode(framing, &mut rest),
+        if sent.framing == BodyFraming::None { Vec::new() } else { body.clone() }
+    );
     assert!(rest.is_empty());
 
     // The short way says the same as the long one.

@@ -43,16 +43,22 @@ fuzz_target!(|case: Case| {
     for (method, parts) in case.asked.iter().take(16) {
         let parts = &parts[..parts.len().min(12)]; // The naive search backtracks.
         let method = ["GET", "POST", "HEAD", "PUT"][usize::from(*method) % 4];
-        let path: String = parts.iter().map(|part| format!("/{}", TEXTS[usize::from(*part) % TEXTS.len()])).collect();
+        let path: String =
+            parts.iter().map(|part| format!("/{}", TEXTS[usize::from(*part) % TEXTS.len()])).collect();
         let found = match router.find(method.as_bytes(), &path) {
-            Found::Route(number, params) => Some((*number, params.iter().map(|(_, value)| value.to_owned()).collect())),
+            Found::Route(number, params) => {
+                Some((*number, params.iter().map(|(_, value)| value.to_owned()).collect()))
+            }
             Found::MethodNotAllowed(allow) => {
                 assert!(!allow.is_empty());
                 assert!(kept.iter().any(|(_, pattern, _)| naive(pattern, &path).is_some()));
                 None
             }
             Found::NotFound => {
-                assert!(kept.iter().all(|(_, pattern, _)| naive(pattern, &path).is_none()), "404 of {path:?}: {kept:?}");
+                assert!(
+                    kept.iter().all(|(_, pattern, _)| naive(pattern, &path).is_none()),
+                    "404 of {path:?}: {kept:?}"
+                );
                 None
             }
         };
@@ -65,7 +71,8 @@ fuzz_target!(|case: Case| {
 });
 
 fn pattern_text(parts: &[Part]) -> String {
-    let param = |at: usize, kind: &u8| format!("{{p{at}{}}}", CONVERTORS[usize::from(*kind) % CONVERTORS.len()]);
+    let param =
+        |at: usize, kind: &u8| format!("{{p{at}{}}}", CONVERTORS[usize::from(*kind) % CONVERTORS.len()]);
     let text = |kind: &u8| TEXTS[usize::from(*kind) % TEXTS.len()];
     let segments = parts.iter().enumerate().map(|(at, part)| match part {
         Part::Text(kind) => format!("/{}", text(kind)),
@@ -129,7 +136,8 @@ fn accepts(convertor: Convertor, value: &str) -> bool {
         Convertor::Str => !value.is_empty() && !value.contains('/'),
         Convertor::Int => is_digits(value),
         Convertor::Float => {
-            is_digits(value) || value.split_once('.').is_some_and(|(whole, part)| is_digits(whole) && is_digits(part))
+            is_digits(value)
+                || value.split_once('.').is_some_and(|(whole, part)| is_digits(whole) && is_digits(part))
         }
         Convertor::Uuid => {
             let hex: String = value.chars().filter(|digit| *digit != '-').collect();

@@ -36,7 +36,8 @@ fuzz_target!(|events: Vec<Given<'_>>| {
             retry: given.retry,
         };
         let breaks = |text: &str| text.contains(['\r', '\n']);
-        let is_lost = given.event.is_some_and(breaks) || given.id.is_some_and(|id| breaks(id) || id.contains('\0'));
+        let is_lost =
+            given.event.is_some_and(breaks) || given.id.is_some_and(|id| breaks(id) || id.contains('\0'));
         assert_eq!(encode_event(&mut out, &event).is_err(), is_lost);
         if is_lost {
             assert_eq!(out.len(), before);
