@@ -84,7 +84,8 @@ impl FieldBlock {
             Some(OwnField::Date) => self.has_date = true,
             None => {}
         }
-        self.lines.reserve(name.len() + value.len() + 4);
+        let size = name.len() + value.len() + 4;
+        self.lines.reserve(if self.lines.is_empty() { size.max(USUAL_BYTES) } else { size });
         self.lines.extend(name.iter().map(u8::to_ascii_lowercase));
         self.lines.extend_from_slice(b": ");
         self.lines.extend_from_slice(value);
@@ -122,6 +123,9 @@ impl FieldBlock {
         &self.lines
     }
 }
+
+/// Bytes reserved for the lines of a block at once: the fields of most responses fit, so that they grow no buffer.
+const USUAL_BYTES: usize = 256;
 
 /// Fields that the encoder writes, or must know of.
 enum OwnField {
