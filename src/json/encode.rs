@@ -87,9 +87,9 @@ impl<'py> Walk<'_, 'py> {
             Kind::Str => self.string(value),
             Kind::Int => self.integer(value),
             Kind::Float => self.float(value),
-            Kind::None => Ok(self.out.extend_from_slice(b"null")),
-            Kind::True => Ok(self.out.extend_from_slice(b"true")),
-            Kind::False => Ok(self.out.extend_from_slice(b"false")),
+            Kind::None => self.word(b"null"),
+            Kind::True => self.word(b"true"),
+            Kind::False => self.word(b"false"),
             kind => {
                 // Owned from here on: see "Threads" above.
                 let value = value.to_owned();
@@ -102,6 +102,11 @@ impl<'py> Walk<'_, 'py> {
                 }
             }
         }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Walked {
+        self.out.extend_from_slice(word);
+        Ok(())
     }
 
     fn dict(&mut self, dict: &Bound<'py, PyAny>, depth: u32) -> Walked {

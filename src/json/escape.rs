@@ -10,7 +10,7 @@ pub struct LoneSurrogate;
 
 /// Appends a literal of text that is already UTF-8.
 pub fn push_utf8(out: &mut Vec<u8>, text: &str) {
-    push_runs(out, text.as_bytes(), is_plain, |out, byte| push_escaped(out, byte));
+    push_runs(out, text.as_bytes(), is_plain, push_escaped);
 }
 
 /// Appends a literal of characters kept one byte each (Latin-1, of which ASCII is a part).
