@@ -27,3 +27,5 @@ pub mod json;
 pub mod pyclasses;
 #[cfg(all(feature = "python", feature = "runtime"))]
 pub mod server;
+#[cfg(feature = "python")]
+pub mod validate;

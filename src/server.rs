@@ -407,6 +407,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ConfigError", py.get_type::<ConfigError>())?;
     module.add("StartupError", py.get_type::<StartupError>())?;
     crate::json::register(module)?;
+    crate::validate::register(module)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
     module.add_function(wrap_pyfunction!(set_log_level, module)?)
 }

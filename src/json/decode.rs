@@ -13,13 +13,17 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 /// Those of `json.loads`: `json.JSONDecodeError`, `UnicodeDecodeError`, `ValueError`, `RecursionError`.
 pub fn decode<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match parse(text) {
-        Ok(value) => object(py, &value),
+        Ok(value) => to_python(py, &value),
         // Python reads what we cannot, and raises its own errors.
         Err(_) => py.import("json")?.call_method1("loads", (PyBytes::new(py, text),)),
     }
 }
 
-fn object<'py>(py: Python<'py>, value: &Value<'_>) -> PyResult<Bound<'py, PyAny>> {
+/// The Python object of a value that was read before.
+///
+/// # Errors
+/// Memory only.
+pub fn to_python<'py>(py: Python<'py>, value: &Value<'_>) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::Null => py.None().into_bound(py),
         Value::Bool(value) => PyBool::new(py, *value).to_owned().into_any(),
@@ -28,13 +32,13 @@ fn object<'py>(py: Python<'py>, value: &Value<'_>) -> PyResult<Bound<'py, PyAny>
         Value::Float(value) => PyFloat::new(py, *value).into_any(),
         Value::Str(text) => PyString::new(py, text).into_any(),
         Value::Array(items) => {
-            let items = items.iter().map(|item| object(py, item)).collect::<PyResult<Vec<_>>>()?;
+            let items = items.iter().map(|item| to_python(py, item)).collect::<PyResult<Vec<_>>>()?;
             PyList::new(py, items)?.into_any()
         }
         Value::Object(entries) => {
             let dict = PyDict::new(py);
             for (key, value) in entries {
-                dict.set_item(PyString::new(py, key), object(py, value)?)?;
+                dict.set_item(PyString::new(py, key), to_python(py, value)?)?;
             }
             dict.into_any()
         }

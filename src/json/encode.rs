@@ -87,9 +87,9 @@ impl<'py> Walk<'_, 'py> {
             Kind::Str => self.string(value),
             Kind::Int => self.integer(value),
             Kind::Float => self.float(value),
-            Kind::None => self.word(b"null"),
-            Kind::True => self.word(b"true"),
-            Kind::False => self.word(b"false"),
+            Kind::None => self.literal(b"null"),
+            Kind::True => self.literal(b"true"),
+            Kind::False => self.literal(b"false"),
             kind => {
                 // Owned from here on: see "Threads" above.
                 let value = value.to_owned();
@@ -102,11 +102,6 @@ impl<'py> Walk<'_, 'py> {
                 }
             }
         }
-    }
-
-    fn word(&mut self, word: &[u8]) -> Walked {
-        self.out.extend_from_slice(word);
-        Ok(())
     }
 
     fn dict(&mut self, dict: &Bound<'py, PyAny>, depth: u32) -> Walked {
@@ -245,14 +240,19 @@ impl<'py> Walk<'_, 'py> {
         match kind {
             Kind::Int => self.integer(key)?,
             Kind::Float => self.float(key)?,
-            Kind::None => self.out.extend_from_slice(b"null"),
-            Kind::True => self.out.extend_from_slice(b"true"),
-            Kind::False => self.out.extend_from_slice(b"false"),
+            Kind::None => self.literal(b"null")?,
+            Kind::True => self.literal(b"true")?,
+            Kind::False => self.literal(b"false")?,
             _ => return Err(Halt::LeaveToPython),
         }
         self.out.push(b'"');
         self.out.push(b':');
         self.value(value.as_borrowed(), depth)
+    }
+
+    fn literal(&mut self, text: &[u8]) -> Walked {
+        self.out.extend_from_slice(text);
+        Ok(())
     }
 
     /// Releases no critical section: it reads the characters in place.

@@ -10,6 +10,6 @@ pub mod float;
 pub mod parse;
 mod python;
 
-pub use decode::decode;
+pub use decode::{decode, to_python};
 pub use encode::{encode, encode_with};
 pub use python::register;

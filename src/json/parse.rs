@@ -50,16 +50,28 @@ pub enum Fault {
 /// # Errors
 /// See [`Fault`].
 pub fn parse(text: &[u8]) -> Result<Value<'_>, Fault> {
+    parse_marked(text).map(|(value, _)| value)
+}
+
+/// As [`parse`], and true if every JSON parser reads the text alike: no byte order mark, no repeated key, no integer
+/// beyond 64 bits, no float out of range.
+///
+/// # Errors
+/// See [`Fault`].
+pub fn parse_marked(text: &[u8]) -> Result<(Value<'_>, bool), Fault> {
+    let has_mark = text.starts_with(BYTE_ORDER_MARK);
     let text = utf8_text(text).ok_or(Fault::Beyond)?;
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, is_plain: !has_mark };
     parser.skip_space();
     let value = parser.value(MAX_DEPTH)?;
     parser.skip_space();
     match parser.at == text.len() {
-        true => Ok(value),
+        true => Ok((value, parser.is_plain)),
         false => Err(parser.syntax("Extra data", parser.at)),
     }
 }
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Arrays and objects within each other.
 ///
@@ -75,7 +87,7 @@ fn utf8_text(text: &[u8]) -> Option<&str> {
     if text.iter().take(2).any(|&byte| byte == 0) {
         return None;
     }
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     std::str::from_utf8(text).ok()
 }
 
@@ -84,6 +96,8 @@ struct Parser<'a> {
     bytes: &'a [u8],
     /// Byte offset of what is read next.
     at: usize,
+    /// Nothing was read that other parsers may read differently.
+    is_plain: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -96,9 +110,9 @@ impl<'a> Parser<'a> {
             Some(b'n') if self.take("null") => Ok(Value::Null),
             Some(b't') if self.take("true") => Ok(Value::Bool(true)),
             Some(b'f') if self.take("false") => Ok(Value::Bool(false)),
-            Some(b'N') if self.take("NaN") => Ok(Value::Float(f64::NAN)),
-            Some(b'I') if self.take("Infinity") => Ok(Value::Float(f64::INFINITY)),
-            Some(b'-') if self.take("-Infinity") => Ok(Value::Float(f64::NEG_INFINITY)),
+            Some(b'N') if self.take("NaN") => self.out_of_range(f64::NAN),
+            Some(b'I') if self.take("Infinity") => self.out_of_range(f64::INFINITY),
+            Some(b'-') if self.take("-Infinity") => self.out_of_range(f64::NEG_INFINITY),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => Err(self.syntax("Expecting value", start)),
         }
@@ -124,7 +138,10 @@ impl<'a> Parser<'a> {
             entries.push((key, self.value(depth)?));
             self.skip_space();
             if self.take("}") {
-                return Ok(Value::Object(last_wins(entries)));
+                let read = entries.len();
+                let entries = last_wins(entries);
+                self.is_plain &= entries.len() == read;
+                return Ok(Value::Object(entries));
             }
             self.comma(b'}', "Illegal trailing comma before end of object")?;
         }
@@ -255,13 +272,22 @@ impl<'a> Parser<'a> {
         }
         let digits = &self.text[start..self.at];
         if self.at != integer_end {
-            return digits.parse().map(Value::Float).map_err(|_| Fault::Beyond);
+            let number: f64 = digits.parse().map_err(|_| Fault::Beyond)?;
+            return if number.is_finite() { Ok(Value::Float(number)) } else { self.out_of_range(number) };
         }
         match digits.parse() {
             Ok(small) => Ok(Value::Int(small)),
-            Err(_) if digits.len() - usize::from(is_negative) <= MAX_INT_DIGITS => Ok(Value::BigInt(digits)),
+            Err(_) if digits.len() - usize::from(is_negative) <= MAX_INT_DIGITS => {
+                self.is_plain = false;
+                Ok(Value::BigInt(digits))
+            }
             Err(_) => Err(Fault::Beyond),
         }
+    }
+
+    fn out_of_range(&mut self, number: f64) -> Result<Value<'a>, Fault> {
+        self.is_plain = false;
+        Ok(Value::Float(number))
     }
 
     fn peek(&self) -> Option<u8> {

@@ -275,8 +275,7 @@ async fn serve<S: Service>(
 
 fn emptied<S: Service>(worker: &Worker<S>, cx: &std::task::Context<'_>) -> Poll<()> {
     worker.slots.remember_emptied(cx.waker());
-    // Counted from the accept on: a connection whose task has not run yet has no slot.
-    if worker.slots.live() == 0 && worker.connections.get() == 0 && worker.refused.get() == 0 {
+    if worker.slots.live() == 0 {
         return Poll::Ready(());
     }
     Poll::Pending
