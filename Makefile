@@ -2,51 +2,63 @@
 
 PYTHON_VERSION ?= 3.13t
 VENV ?= .venv-$(PYTHON_VERSION)
+PORT ?= 8000
+T ?= 60
 PY = $(VENV)/bin/python
-STAMP = $(VENV)/.requirements
+READY = $(VENV)/.ready
+TESTERS = $(VENV)/.testers
 NATIVE = $(VENV)/.native
-SOURCES = $(shell find src ext Cargo.toml Cargo.lock build.rs .cargo -name '*.rs' -o -name '*.toml' -o -name Cargo.lock)
+SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs' -o -name '*.toml' -o -name Cargo.lock)
 SHELL = /bin/bash
-export PIP_DISABLE_PIP_VERSION_CHECK = 1
+PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: help serve test build venv bench load fuzz lint clean
+.PHONY: help serve test build venv lint bench load fuzz parity clean
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
-	@echo "  PYTHON_VERSION=3.13t|3.13|3.14t picks the interpreter"
+	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
+	@echo "  PYTHON_VERSION=3.13t|3.13|3.14t picks the interpreter (3.13t); T=60 the seconds of each fuzz target"
 
-serve: build ## Serve examples/hello.py on 127.0.0.1:8000
-	$(PY) -m turboapi_rs run examples.hello:app --host 127.0.0.1 --port 8000
+serve: build ## Serve examples/hello.py on 127.0.0.1:8000 (PORT=8000)
+	$(PY) -m turboapi_rs run examples.hello:app --host 127.0.0.1 --port $(PORT)
 
-test: build ## Run all tests
-	PYTHON=$(PY) bash scripts/test.sh
+test: build $(TESTERS) ## Run all tests
+	PYTHON=$(abspath $(PY)) bash scripts/test.sh
 
 build: $(NATIVE) ## Build the extension into the virtual environment
 
-venv: $(STAMP) ## Make the virtual environment
+venv: $(TESTERS) ## Make the virtual environment, with what the tests need
 
-$(STAMP): scripts/requirements/test.txt
-	set -e; python=$$(scripts/python.sh $(PYTHON_VERSION)); \
-	[ -x $(PY) ] || "$$python" -m venv $(VENV)
-	$(PY) -m pip install -q --prefer-binary -r scripts/requirements/test.txt
-	@touch $@
+lint: $(TESTERS) ## Formatting, lints, layers, unsafe blocks
+	PYTHON=$(abspath $(PY)) bash scripts/lint.sh
 
-$(NATIVE): $(STAMP) $(SOURCES) $(wildcard pyproject.toml)
-	@command -v cargo >/dev/null || { echo "make: cargo is missing: install rustup, see https://rustup.rs" >&2; exit 1; }
-	VIRTUAL_ENV=$(abspath $(VENV)) $(PY) -m maturin develop --release
-	@touch $@
-
-lint: $(STAMP) ## Formatting, lints, layers, unsafe blocks
-	PYTHON=$(PY) bash scripts/lint.sh
-
-bench: ## Criterion benches
+bench: ## Criterion benches of the parts without Python
 	cargo bench --no-default-features
 
-load: build ## Server CPU per request, ours beside bare and peers
+load: build $(TESTERS) ## Server CPU per request: ours beside bare and peers
+	cargo build --release --no-default-features --features runtime --example bare
 	$(PY) benches/load/run.py
 
-fuzz: ## All fuzz targets, T seconds each (default 60)
-	bash scripts/fuzz.sh $(or $(T),60)
+fuzz: ## Every fuzz target, T seconds each
+	bash scripts/fuzz.sh $(T)
 
-clean: ## Remove what was built here
+parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
+	$(PY) -m tests.parity --write PARITY.md
+
+clean: ## Remove what was built here (not the cached interpreters)
 	rm -rf target .venv-* fuzz/target python/turboapi_rs/*.so
+
+$(READY): scripts/requirements/run.txt
+	set -e; python=$$(bash scripts/python.sh $(PYTHON_VERSION)); \
+	if [ "$$($(PY) -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null)" != "$$python" ]; then \
+	rm -rf $(VENV); "$$python" -m venv $(VENV); fi
+	$(PIP) -r scripts/requirements/run.txt
+	@touch $@
+
+$(TESTERS): $(READY) scripts/requirements/test.txt
+	$(PIP) -r scripts/requirements/test.txt
+	@touch $@
+
+$(NATIVE): $(READY) $(SOURCES) pyproject.toml
+	@command -v cargo >/dev/null || { echo "make: cargo is missing; install Rust with rustup" >&2; exit 1; }
+	VIRTUAL_ENV=$(abspath $(VENV)) $(PY) -m maturin develop --release
+	@touch $@

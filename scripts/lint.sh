@@ -4,23 +4,29 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 PYO3_PYTHON=$("$python" -c 'import sys; print(sys.executable)')
-export PYO3_PYTHON PYO3_BUILD_EXTENSION_MODULE=1
-failed=0
+export PYO3_PYTHON
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0
 check() {
   local name=$1
   shift
-  if "$@" >/tmp/lint.$$ 2>&1; then echo "lint: $name: ok"; else
+  if "$@" >"$log" 2>&1 </dev/null; then
+    passed=$((passed + 1))
+    echo "lint: $name: ok"
+  else
     failed=$((failed + 1))
     echo "lint: $name: FAILED"
-    tail -40 /tmp/lint.$$
+    tail -60 "$log"
   fi
-  rm -f /tmp/lint.$$
 }
-check rustfmt cargo fmt --all --check
-check "clippy, no features" cargo clippy -q --no-default-features --all-targets -- -D warnings
-check "clippy, all" cargo clippy -q --workspace --lib -- -D warnings
 check layers "$python" scripts/check_layers.py
 check unsafe "$python" scripts/check_unsafe.py
 check ruff "$python" -m ruff check .
 check "ruff format" "$python" -m ruff format --check .
-exit $failed
+check rustfmt cargo fmt --all --check
+check "clippy, sans-IO" cargo clippy -q --no-default-features --all-targets -- -D warnings
+check "clippy, runtime" cargo clippy -q --no-default-features --features runtime --lib --examples -- -D warnings
+check "clippy, all" cargo clippy -q --workspace --all-targets -- -D warnings
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
