@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// What an application may send next.
@@ -36,11 +37,22 @@ pub struct AsgiCall {
     /// The body, when it had come whole and was not yet received.
     whole: Mutex<Option<Bytes>>,
     order: Mutex<Order>,
+    /// The waiting future of the last `receive`. A next call replaces it: polling `receive` with a cancellation each
+    /// time, as `Request.is_disconnected` does, leaves nothing behind.
+    receiving: AtomicU64,
 }
+
+/// No `receive` waits.
+const NOT_RECEIVING: u64 = u64::MAX;
 
 impl AsgiCall {
     pub(super) fn new(exchange: Arc<Exchange>, whole: Option<Bytes>) -> Self {
-        AsgiCall { exchange, whole: Mutex::new(whole), order: Mutex::new(Order::ExpectStart) }
+        AsgiCall {
+            exchange,
+            whole: Mutex::new(whole),
+            order: Mutex::new(Order::ExpectStart),
+            receiving: AtomicU64::new(NOT_RECEIVING),
+        }
     }
 }
 
@@ -57,8 +69,12 @@ impl AsgiCall {
             };
             return home.ready_with(py, &message);
         }
+        let before = self.receiving.swap(NOT_RECEIVING, Ordering::Relaxed);
+        if before != NOT_RECEIVING {
+            home.forget(before);
+        }
         let exchange = self.exchange.clone();
-        home.wait(
+        let future = home.wait(
             py,
             Box::new(move |py, cx| {
                 exchange.poll_inbound(cx).map(|found| {
@@ -69,7 +85,9 @@ impl AsgiCall {
                     Ok(message.unbind())
                 })
             }),
-        )
+        )?;
+        self.receiving.store(home.last_key(), Ordering::Relaxed);
+        Ok(future)
     }
 
     /// Takes a message of the response. Done when there is room for more.

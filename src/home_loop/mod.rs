@@ -257,6 +257,17 @@ impl HomeLoop {
         }
     }
 
+    /// Drops a waiting future that will not be waited for again, such as one that its waiter cancelled.
+    pub fn forget(&self, key: u64) {
+        let waiting = self.waiting.borrow_mut().remove(&key);
+        drop(waiting);
+    }
+
+    /// The key of the latest future that [`HomeLoop::wait`] gave.
+    pub fn last_key(&self) -> u64 {
+        self.next_key.get().wrapping_sub(1)
+    }
+
     /// Polls `poll` after each wake, without a future, until it is ready. For watches that Rust itself needs.
     pub fn watch(&self, py: Python<'_>, poll: PollFn) -> PyResult<()> {
         self.wait(py, poll).map(drop)

@@ -40,6 +40,7 @@ pub struct Slot {
     deadline: Cell<Option<Instant>>,
     has_expired: Cell<bool>,
     is_cut: Cell<bool>,
+    is_reading_shut: Cell<bool>,
     /// Wakes the connection's task while it waits for its application.
     waker: RefCell<Option<Waker>>,
 }
@@ -52,6 +53,7 @@ impl Slot {
             deadline: Cell::new(None),
             has_expired: Cell::new(false),
             is_cut: Cell::new(false),
+            is_reading_shut: Cell::new(false),
             waker: RefCell::new(None),
         }
     }
@@ -88,7 +90,13 @@ impl Slot {
 
     /// Ends the reading side: what the kernel already has is still read, then comes the end.
     pub fn shut_reading(&self) {
+        self.is_reading_shut.set(true);
         self.shut(Shutdown::Read);
+    }
+
+    /// The reading side was ended by us, for the drain: the end that a read finds is not the peer's.
+    pub fn is_reading_shut(&self) -> bool {
+        self.is_reading_shut.get()
     }
 
     fn shut(&self, how: Shutdown) {

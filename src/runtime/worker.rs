@@ -275,7 +275,8 @@ async fn serve<S: Service>(
 
 fn emptied<S: Service>(worker: &Worker<S>, cx: &std::task::Context<'_>) -> Poll<()> {
     worker.slots.remember_emptied(cx.waker());
-    if worker.slots.live() == 0 {
+    // Counted from the accept on: a connection whose task has not run yet has no slot.
+    if worker.slots.live() == 0 && worker.connections.get() == 0 && worker.refused.get() == 0 {
         return Poll::Ready(());
     }
     Poll::Pending

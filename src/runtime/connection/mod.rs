@@ -348,6 +348,8 @@ impl<S: Service, T: Transport> Connection<S, T> {
 
     fn call(&mut self, head: RequestHead, route: S::Route, body: RequestBody) -> Result<Step<S>, ConnError> {
         let context = self.context_of(&head);
+        // What holds for an answer of now need not hold for a later one: the body may be read by then.
+        let later = head.reply_context();
         let expects_continue = head.expects_continue();
         let head_bytes = head.bytes().clone();
         let date = self.worker.clock.date();
@@ -357,7 +359,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
             Outcome::Answered(answered) => self.after_answer(answered.keep_alive()),
             Outcome::Pending(exchange) => {
                 let has_body = !self.conn.is_drained();
-                let pending = Pending::new(self.worker.clone(), exchange, context, head_bytes);
+                let pending = Pending::new(self.worker.clone(), exchange, later, head_bytes);
                 Step::Pending(pending.with_body(has_body, has_body && expects_continue))
             }
         })

@@ -216,7 +216,9 @@ impl<S: Service, T: Transport> Connection<S, T> {
             }
             self.slot.wait_for(Phase::Pending, None);
             if !pending.has_body {
-                if pending.is_half_closed || self.wire.input.len() >= MAX_AHEAD_BYTES {
+                // A reading side that we shut, for the drain, says nothing of the peer.
+                let is_deaf = pending.is_half_closed || self.slot.is_reading_shut();
+                if is_deaf || self.wire.input.len() >= MAX_AHEAD_BYTES {
                     return Poll::Pending;
                 }
                 return self.wire.poll_read(READ_BYTES, cx).map(News::Read);
