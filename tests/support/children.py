@@ -36,7 +36,7 @@ class Child:
     """A process that prints one JSON line on stdout when it is ready, and stops at the end of its stdin."""
 
     def __init__(self, args: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path = REPO) -> None:
-        self._log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, it lives as long as the child
+        self._log = tempfile.TemporaryFile("w+", errors="replace")
         # Sets of strings are printed in hash order (FastAPI's Allow header is one), so all servers get one seed.
         merged = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", **(env or {})}
         self.process = subprocess.Popen(

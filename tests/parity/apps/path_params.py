@@ -11,7 +11,7 @@ from fastapi import FastAPI, Path, Request
 app = FastAPI()
 
 
-class Model(str, Enum):  # noqa: UP042, as FastAPI's documentation has it
+class Model(str, Enum):
     alexnet = "alexnet"
     resnet = "resnet"
 
