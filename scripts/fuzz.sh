@@ -5,6 +5,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-60}
+mkdir -p target
 shift || true
 fuzz=(cargo +nightly fuzz)
 if ! cargo +nightly --version >/dev/null 2>&1; then

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import re
 import signal
+import socket
 import sys
 import threading
 import types
@@ -263,9 +264,18 @@ def banner(core: CoreServer, config: ServerConfig) -> str:
 
 
 def _wait(core: CoreServer) -> None:
-    """Wait for the end in a way that signal handlers of the main thread interrupt."""
-    done = threading.Event()
+    """Wait for the end. On the main thread, signal handlers run as soon as their signal comes.
+
+    A signal that arrives just before a lock is waited for would be seen only when the lock is released. A byte in a
+    socket, written by the interpreter's own C handler, cannot be missed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        core.join()
+        return
+    awake, wake = socket.socketpair()
+    wake.setblocking(False)
     fault: list[BaseException] = []
+    done = threading.Event()
 
     def join() -> None:
         try:
@@ -274,11 +284,21 @@ def _wait(core: CoreServer) -> None:
             fault.append(error)
         finally:
             done.set()
+            with contextlib.suppress(BlockingIOError):
+                wake.send(b"\0")
 
-    waiter = threading.Thread(target=join, name="turboapi-join", daemon=True)
-    waiter.start()
-    done.wait()
-    waiter.join()
+    before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    try:
+        waiter = threading.Thread(target=join, name="turboapi-join", daemon=True)
+        waiter.start()
+        # A signal of before the descriptor was set has had its handler run by now: starting a thread runs bytecode.
+        while not done.is_set():
+            awake.recv(64)
+        waiter.join()
+    finally:
+        signal.set_wakeup_fd(before)
+        awake.close()
+        wake.close()
     if fault:
         raise fault[0]
 
@@ -289,12 +309,9 @@ def _signals(core: CoreServer) -> Iterator[None]:
         yield
         return
 
-    stop_before_start = threading.Event()
-
     def stop(number: int, frame: types.FrameType | None) -> None:
         if not core.is_running():
             # Still starting: there is nothing to drain.
-            stop_before_start.set()
             raise KeyboardInterrupt
         core.stop()
 
