@@ -18,8 +18,8 @@ help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
 	@echo "  PYTHON_VERSION=3.13t|3.13|3.14t picks the interpreter (3.13t); T=60 the seconds of each fuzz target"
 
-serve: build ## Serve examples/hello.py on 127.0.0.1:8000 (PORT=8000)
-	$(PY) -m turboapi_rs run examples.hello:app --host 127.0.0.1 --port $(PORT)
+serve: build ## Serve examples/hello.py on 127.0.0.1:8000 (PORT=8000, ARGS="--workers 2")
+	$(PY) -m turboapi_rs run examples.hello:app --host 127.0.0.1 --port $(PORT) $(ARGS)
 
 test: build $(TESTERS) ## Run all tests
 	PYTHON=$(abspath $(PY)) bash scripts/test.sh
