@@ -149,6 +149,23 @@ class Lifespan:
             raise RuntimeError(f"unknown lifespan message {kind!r}")
 
 
+def channel(call: Any) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
+    """Make an application's `receive` and `send`.
+
+    They are coroutine functions, as everywhere: calling one runs nothing, and what it gives can be made a task or be sent
+    to the loop from another thread.
+    """
+    native_receive, native_send = call.receive, call.send
+
+    async def receive() -> Any:
+        return await native_receive()
+
+    async def send(message: Any) -> None:
+        await native_send(message)
+
+    return receive, send
+
+
 async def pump(iterator: Any, stream: Any) -> None:
     """Send each item of an async iterator, waiting whenever the stream has no room.
 

@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub struct AsgiHost {
     app: Py<PyAny>,
     scopes: ScopeMaker,
+    /// Makes the two coroutine functions that an application is given: `guest_loop.channel`.
+    channel: Py<PyAny>,
 }
 
 impl AsgiHost {
@@ -33,7 +35,8 @@ impl AsgiHost {
     /// # Errors
     /// Out of memory.
     pub fn new(py: Python<'_>, app: Py<PyAny>, root_path: &str, state: Option<Py<PyDict>>) -> PyResult<Self> {
-        Ok(AsgiHost { app, scopes: ScopeMaker::new(py, root_path, state)? })
+        let channel = py.import("turboapi_rs.guest_loop")?.getattr("channel")?.unbind();
+        Ok(AsgiHost { app, scopes: ScopeMaker::new(py, root_path, state)?, channel })
     }
 
     /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.
@@ -59,8 +62,8 @@ impl AsgiHost {
             RequestBody::Streamed(_) => None,
         };
         let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole))?;
-        let receive = call.getattr(pyo3::intern!(py, "receive"))?;
-        let send = call.getattr(pyo3::intern!(py, "send"))?;
+        let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+            self.channel.bind(py).call1((call,))?.extract()?;
         let task = home.start_task(py, || self.app.bind(py).call1((scope, receive, send)))?;
         let end = TaskEnd::new(exchange.clone(), name);
         if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {

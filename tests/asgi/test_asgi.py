@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import hashlib
+import inspect
 import threading
 
 import pytest
@@ -441,3 +442,21 @@ def test_websocket_upgrade_is_refused_with_a_clear_status(live, connect):
     got = connection.exchange(request_bytes("GET", "/", headers=upgrade))
     assert got.status == 501
     assert b"WebSocket" in got.body
+
+
+def test_receive_and_send_are_coroutine_functions_that_other_threads_may_use(live, connect):
+    async def handle(scope, receive, send):
+        assert inspect.iscoroutinefunction(receive)
+        message = await asyncio.create_task(receive())
+        loop = asyncio.get_running_loop()
+
+        def work():
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+            asyncio.run_coroutine_threadsafe(send(start), loop).result(5)
+            body = {"type": "http.response.body", "body": message["body"]}
+            asyncio.run_coroutine_threadsafe(send(body), loop).result(5)
+
+        await asyncio.to_thread(work)
+
+    connection = connect(live(only_http(handle)))
+    assert connection.exchange(request_bytes("POST", "/", body=b"abc"), "POST").body == b"abc"
