@@ -152,8 +152,8 @@ class Lifespan:
 def channel(call: Any) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
     """Make an application's `receive` and `send`.
 
-    They are coroutine functions, as everywhere: calling one runs nothing, and what it gives can be made a task or be sent
-    to the loop from another thread.
+    They are coroutine functions, as everywhere: calling one runs nothing, and what it gives can be made a task or be
+    sent to the loop from another thread.
     """
     native_receive, native_send = call.receive, call.send
 

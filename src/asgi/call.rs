@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// What an application may send next.
@@ -40,6 +40,8 @@ pub struct AsgiCall {
     /// The waiting future of the last `receive`. A next call replaces it: polling `receive` with a cancellation each
     /// time, as `Request.is_disconnected` does, leaves nothing behind.
     receiving: AtomicU64,
+    /// The task runs for the first time: who started it releases a head that is still held when it suspends.
+    is_first_run: AtomicBool,
 }
 
 /// No `receive` waits.
@@ -52,6 +54,7 @@ impl AsgiCall {
             whole: Mutex::new(whole),
             order: Mutex::new(Order::ExpectStart),
             receiving: AtomicU64::new(NOT_RECEIVING),
+            is_first_run: AtomicBool::new(true),
         }
     }
 }
@@ -91,22 +94,27 @@ impl AsgiCall {
     }
 
     /// Takes a message of the response. Done when there is room for more.
-    fn send<'py>(&self, py: Python<'py>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn send<'py>(slf: &Bound<'py, Self>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
         let home = home()?;
         let kind = required(message, intern!(py, "type"))?;
         let kind =
             kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("message 'type' must be a str"))?;
         match kind.to_str()? {
             "http.response.start" => {
-                self.start(message)?;
+                slf.get().start(message)?;
+                // Runs when the application has suspended: by then a body that is there already has left with the head.
+                if !slf.get().is_first_run.load(Ordering::Relaxed) {
+                    home.call_soon(py, slf.getattr(intern!(py, "release_head"))?)?;
+                }
                 Ok(home.ready_none(py))
             }
             "http.response.body" => {
-                let wait = self.body(message)?;
+                let wait = slf.get().body(message)?;
                 if !wait {
                     return Ok(home.ready_none(py));
                 }
-                let exchange = self.exchange.clone();
+                let exchange = slf.get().exchange.clone();
                 home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
             }
             other => {
@@ -114,9 +122,26 @@ impl AsgiCall {
             }
         }
     }
+
+    /// Sends a head whose body is still to come.
+    fn release_head(&self) {
+        let mut order = self.order.lock();
+        match std::mem::replace(&mut *order, Order::ExpectBody) {
+            Order::ExpectFirstBody(head) => {
+                let _ = self.exchange.push(ReplyEvent::Head(head));
+            }
+            other => *order = other,
+        }
+    }
 }
 
 impl AsgiCall {
+    /// The task has suspended for the first time, or ended.
+    pub(super) fn end_first_run(&self) {
+        self.is_first_run.store(false, Ordering::Relaxed);
+        self.release_head();
+    }
+
     fn start(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = message.py();
         let mut order = self.order.lock();
@@ -188,12 +213,13 @@ impl AsgiCall {
 #[pyclass(frozen, module = "turboapi_rs._core")]
 pub struct TaskEnd {
     exchange: Arc<Exchange>,
-    name: String,
+    /// The request's head, for log lines.
+    head: Bytes,
 }
 
 impl TaskEnd {
-    pub(super) fn new(exchange: Arc<Exchange>, name: String) -> Self {
-        TaskEnd { exchange, name }
+    pub(super) fn new(exchange: Arc<Exchange>, head: Bytes) -> Self {
+        TaskEnd { exchange, head }
     }
 
     /// Gives the exchange its last word, if the application has not.
@@ -201,11 +227,12 @@ impl TaskEnd {
         match task.call_method0(intern!(py, "result")) {
             Ok(_) => {
                 if !self.exchange.has_ended() {
-                    log::error!("{}: the application returned without completing its response", self.name);
+                    let request = super::describe(&self.head);
+                    log::error!("{request}: the application returned without completing its response");
                     let _ = self.exchange.push(ReplyEvent::Abort);
                 }
             }
-            Err(fault) => report_fault(py, &self.name, fault, &self.exchange),
+            Err(fault) => report_fault(py, &self.head, fault, &self.exchange),
         }
     }
 }
@@ -218,12 +245,12 @@ impl TaskEnd {
 }
 
 /// Logs what an application raised, unless its peer had left, and ends its response.
-pub(super) fn report_fault(py: Python<'_>, name: &str, fault: PyErr, exchange: &Exchange) {
+pub(super) fn report_fault(py: Python<'_>, head: &[u8], fault: PyErr, exchange: &Exchange) {
     // Logged first: whoever gets the 500 finds the line.
     let peer_left = exchange.closed() == Some(CloseReason::Disconnected);
     let cancelled = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py);
     if !(peer_left && cancelled) {
-        log::error!("{name}: the application raised\n{}", interp::traceback(py, &fault));
+        log::error!("{}: the application raised\n{}", super::describe(head), interp::traceback(py, &fault));
     }
     // Refused when the response had ended before.
     let _ = exchange.push(ReplyEvent::Abort);

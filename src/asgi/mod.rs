@@ -41,9 +41,9 @@ impl AsgiHost {
 
     /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.
     pub fn start(&self, py: Python<'_>, home: &Rc<HomeLoop>, request: Request, exchange: &Arc<Exchange>) {
-        let name = describe(&request);
+        let head = request.head.bytes().clone();
         if let Err(fault) = self.try_start(py, home, request, exchange) {
-            call::report_fault(py, &name, fault, exchange);
+            call::report_fault(py, &head, fault, exchange);
         }
     }
 
@@ -55,7 +55,7 @@ impl AsgiHost {
         exchange: &Arc<Exchange>,
     ) -> PyResult<()> {
         let scope = self.scopes.make(py, &request)?;
-        let name = describe(&request);
+        let head = request.head.bytes().clone();
         let whole: Option<Bytes> = match request.body {
             RequestBody::Empty => Some(Bytes::new()),
             RequestBody::Whole(body) => Some(body),
@@ -63,12 +63,13 @@ impl AsgiHost {
         };
         let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole))?;
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
-            self.channel.bind(py).call1((call,))?.extract()?;
+            self.channel.bind(py).call1((&call,))?.extract()?;
         let task = home.start_task(py, || self.app.bind(py).call1((scope, receive, send)))?;
-        let end = TaskEnd::new(exchange.clone(), name);
+        let end = TaskEnd::new(exchange.clone(), head);
         if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
             end.settle(py, &task);
         } else {
+            call.get().end_first_run();
             let end = Bound::new(py, end)?;
             task.call_method1(pyo3::intern!(py, "add_done_callback"), (end,))?;
         }
@@ -76,11 +77,9 @@ impl AsgiHost {
     }
 }
 
-/// Method and path, for log lines.
-fn describe(request: &Request) -> String {
-    format!(
-        "{} {}",
-        String::from_utf8_lossy(request.head.method_bytes()),
-        String::from_utf8_lossy(request.head.path())
-    )
+/// Method and target, for log lines: the request line of a head, without its version.
+fn describe(head: &[u8]) -> String {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let text = String::from_utf8_lossy(line);
+    text.rsplit_once(' ').map_or_else(|| text.to_string(), |(line, _)| line.to_owned())
 }

@@ -196,6 +196,14 @@ impl HomeLoop {
         })
     }
 
+    /// Has the loop call `callback` at its next step.
+    ///
+    /// # Errors
+    /// asyncio's own.
+    pub fn call_soon<'py>(&self, py: Python<'py>, callback: Bound<'py, PyAny>) -> PyResult<()> {
+        self.event_loop.bind(py).call_method1(intern!(py, "call_soon"), (callback,)).map(drop)
+    }
+
     /// Asks for a step.
     pub fn nudge(&self) {
         self.handle.nudge();

@@ -2,7 +2,7 @@
 //!
 //! Owns: addresses, SO_REUSEPORT, Unix domain socket files, inherited descriptors.
 //! Rule: TCP on Linux gets one socket a worker (SO_REUSEPORT balances); elsewhere, and for other sockets, all workers
-//! accept from one (docs/decisions/shared-accept.md).
+//! accept from one (docs/decisions/0003-shared-accept.md).
 
 use super::config::{Bind, RuntimeConfig, StartError};
 use super::stream::{Place, RawListener};

@@ -460,3 +460,24 @@ def test_receive_and_send_are_coroutine_functions_that_other_threads_may_use(liv
 
     connection = connect(live(only_http(handle)))
     assert connection.exchange(request_bytes("POST", "/", body=b"abc"), "POST").body == b"abc"
+
+
+def test_head_leaves_when_the_application_waits_before_its_first_body(live, connect):
+    go_on = threading.Event()
+
+    async def handle(scope, receive, send):
+        if scope["path"] == "/late":
+            await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-early", b"1")]})
+        while not go_on.is_set():
+            await asyncio.sleep(0.001)
+        await send({"type": "http.response.body", "body": b"late"})
+
+    server = live(only_http(handle))
+    for path in ("/", "/late"):
+        go_on.clear()
+        connection = connect(server)
+        connection.send(request_bytes("GET", path))
+        assert b"x-early: 1" in connection.read_some()
+        go_on.set()
+        assert b"late" in connection.read_some()
