@@ -6,11 +6,12 @@
 
 use super::config::{Driver, StartError};
 use super::connection;
+use super::signal::Signal;
 use super::stream::{Accepted, Listener, RawListener};
 use super::worker::Worker;
 use crate::service::Service;
 use monoio::io::Canceller;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{poll_fn, Future};
 use std::io;
 use std::pin::pin;
@@ -36,7 +37,7 @@ pub struct Acceptor {
     /// The same socket, for what the kernel has queued when the drain begins.
     raw: socket2::Socket,
     canceller: RefCell<Option<Canceller>>,
-    has_ended: Cell<bool>,
+    ended: Signal,
 }
 
 impl Acceptor {
@@ -52,7 +53,7 @@ impl Acceptor {
                 listener: Listener::adopt(raw)?,
                 raw: clone,
                 canceller: RefCell::new(Some(Canceller::new())),
-                has_ended: Cell::new(false),
+                ended: Signal::default(),
             })
         };
         inner().map_err(|error| StartError::bind(address, &error))
@@ -83,7 +84,7 @@ impl Acceptor {
                 }
             }
         }
-        self.has_ended.set(true);
+        self.ended.set();
     }
 
     async fn readable<S: Service>(&self, worker: &Worker<S>) {
@@ -101,9 +102,7 @@ impl Acceptor {
         // The accept in flight may have taken a connection by now: its outcome is waited for.
         let canceller = self.canceller.borrow_mut().take();
         let _cancelled = canceller.map(Canceller::cancel);
-        while !self.has_ended.get() {
-            monoio::time::sleep(Duration::from_millis(1)).await;
-        }
+        poll_fn(|cx| self.ended.poll(cx)).await;
         if let Err(error) = self.raw.set_nonblocking(true) {
             return log::error!("the listening socket cannot be emptied: {error}");
         }

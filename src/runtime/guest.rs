@@ -4,7 +4,6 @@
 //! Rule: between two steps every other task of the worker has had its turn; while nothing is due, nothing runs.
 
 use super::signal::{Signal, Turns};
-use super::slots::Slots;
 use crate::service::{GuestLoop, NextStep};
 use monoio::net::UnixStream;
 use monoio::time::Sleep;
@@ -37,7 +36,7 @@ impl Wake for Nudge {
 }
 
 /// Steps `guest` until the worker closes.
-pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, slots: Rc<Slots>, closing: Rc<Signal>) {
+pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signal>) {
     let watched = match watched(&*guest) {
         Ok(watched) => watched,
         Err(error) => return log::error!("the event loop cannot be watched: {error}"),
@@ -77,8 +76,6 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, slots: Rc<Slots>,
             NextStep::Now => {
                 nudge.is_due.store(true, Ordering::Release);
                 turns.pass().await;
-                // A loop that always has something to do leaves monoio no time for its timers.
-                slots.sweep_when_due(Instant::now());
             }
             NextStep::Idle => timer = None,
             NextStep::At(when) => {

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 /// An event that happens once.
 #[derive(Debug, Default)]
@@ -40,29 +41,62 @@ impl Signal {
     }
 }
 
+/// How long tasks are held back so that timers are looked at: what monoio's timers resolve.
+const REST: Duration = Duration::from_millis(1);
+
 /// Lets a task step behind all tasks that are ready.
 ///
 /// A task that wakes itself is put in front of monoio's queue, one that another task wakes goes to its end. So a task
-/// that wants to stand behind asks this one's own task, which is woken to the end of the queue, to wake it there.
-#[derive(Debug, Default)]
+/// that wants to stand behind asks the usher's task, which is woken to the end of the queue, to wake it there.
+///
+/// monoio looks at its timers only when no task is ready. Tasks that pass turns without end would keep it from that, so
+/// they are held back together for a moment when no timer has fired for long.
+#[derive(Debug)]
 pub struct Turns {
     usher: RefCell<Option<Waker>>,
     waiting: RefCell<Vec<Waker>>,
+    timers_seen: Cell<Instant>,
+    patience: Duration,
 }
 
 impl Turns {
+    /// `tick`: how often a timer of this worker fires when all is well, at least.
+    pub fn new(tick: Duration) -> Rc<Self> {
+        Rc::new(Turns {
+            usher: RefCell::default(),
+            waiting: RefCell::default(),
+            timers_seen: Cell::new(Instant::now()),
+            patience: tick + tick / 4,
+        })
+    }
+
+    /// A timer has fired.
+    pub fn saw_timers(&self, now: Instant) {
+        self.timers_seen.set(now);
+    }
+
     /// The usher's task. Ends when `closing` is set.
     pub async fn run(self: Rc<Self>, closing: Rc<Signal>) {
-        poll_fn(|cx| {
-            let mut usher = self.usher.borrow_mut();
-            if !usher.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-                *usher = Some(cx.waker().clone());
+        while !closing.is_set() {
+            poll_fn(|cx| {
+                let mut usher = self.usher.borrow_mut();
+                if !usher.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                    *usher = Some(cx.waker().clone());
+                }
+                if self.waiting.borrow().is_empty() {
+                    closing.poll(cx)
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+            let now = Instant::now();
+            if now.duration_since(self.timers_seen.get()) > self.patience {
+                monoio::time::sleep(REST).await;
+                self.saw_timers(now);
             }
-            drop(usher);
             wake_all(&self.waiting);
-            closing.poll(cx)
-        })
-        .await;
+        }
         *self.usher.borrow_mut() = None;
         wake_all(&self.waiting);
     }

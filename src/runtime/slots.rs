@@ -139,7 +139,6 @@ pub struct Slots {
     live: Cell<usize>,
     emptied: RefCell<Option<Waker>>,
     tick: Duration,
-    next_sweep: Cell<Instant>,
     /// Everything is cut at this time: the end of the drain's grace.
     cut_at: Cell<Option<Instant>>,
 }
@@ -147,14 +146,12 @@ pub struct Slots {
 impl Slots {
     /// None yet.
     pub fn new(timeouts: &Timeouts) -> Rc<Self> {
-        let tick = tick(timeouts);
         Rc::new(Slots {
             table: RefCell::default(),
             free: RefCell::default(),
             live: Cell::new(0),
             emptied: RefCell::default(),
-            tick,
-            next_sweep: Cell::new(Instant::now() + tick),
+            tick: tick(timeouts),
             cut_at: Cell::new(None),
         })
     }
@@ -187,17 +184,8 @@ impl Slots {
         self.tick
     }
 
-    /// Sweeps if it is time to. For tasks that may keep the worker from its timers: monoio looks at those only when no
-    /// task is ready.
-    pub fn sweep_when_due(&self, now: Instant) {
-        if now >= self.next_sweep.get() {
-            self.sweep(now);
-        }
-    }
-
     /// Shuts those whose deadline has passed.
     pub fn sweep(&self, now: Instant) {
-        self.next_sweep.set(now + self.tick);
         if self.cut_at.get().is_some_and(|at| at <= now) {
             self.cut_at.set(None);
             log::warn!("{} connections are cut at the end of the drain", self.live());

@@ -22,7 +22,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a worker starts with.
 pub struct WorkerPlan {
@@ -126,11 +126,12 @@ async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
         Err(message) => return control.fail(StartError::Service(message)),
     };
     let share = |total: usize| total.div_ceil(workers);
+    let slots = Slots::new(&config.timeouts);
     let worker = Rc::new(Worker {
         service,
-        slots: Slots::new(&config.timeouts),
+        turns: Turns::new(slots.tick()),
+        slots,
         clock: Clock::new(),
-        turns: Rc::default(),
         draining: Signal::default(),
         in_flight: Cell::new(0),
         connections: Cell::new(0),
@@ -142,11 +143,11 @@ async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
     });
     let closing = Rc::new(Signal::default());
     let turns = monoio::spawn(worker.turns.clone().run(closing.clone()));
-    let sweeper = monoio::spawn(sweep(worker.slots.clone(), closing.clone()));
-    let guest = worker.service.guest_loop().map(|guest| {
-        let (turns, slots) = (worker.turns.clone(), worker.slots.clone());
-        monoio::spawn(guest::drive(guest, turns, slots, closing.clone()))
-    });
+    let sweeper = monoio::spawn(sweep(worker.slots.clone(), worker.turns.clone(), closing.clone()));
+    let guest = worker
+        .service
+        .guest_loop()
+        .map(|guest| monoio::spawn(guest::drive(guest, worker.turns.clone(), closing.clone())));
     if started(&worker, &control, index).await {
         serve(&worker, &control, index, driver, sockets).await;
         control.arrive(Gate::Drained);
@@ -210,7 +211,7 @@ async fn shut_down<S: Service>(worker: &Rc<Worker<S>>, control: &Control, index:
     .await;
 }
 
-async fn sweep(slots: Rc<Slots>, closing: Rc<Signal>) {
+async fn sweep(slots: Rc<Slots>, turns: Rc<Turns>, closing: Rc<Signal>) {
     while !closing.is_set() {
         let mut pause = pin!(monoio::time::sleep(slots.tick()));
         poll_fn(|cx| match closing.poll(cx) {
@@ -218,7 +219,9 @@ async fn sweep(slots: Rc<Slots>, closing: Rc<Signal>) {
             Poll::Pending => pause.as_mut().poll(cx),
         })
         .await;
-        slots.sweep(std::time::Instant::now());
+        let now = Instant::now();
+        turns.saw_timers(now);
+        slots.sweep(now);
     }
 }
 

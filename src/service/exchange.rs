@@ -236,21 +236,26 @@ impl Exchange {
 
     /// Offers a piece of the request body.
     pub fn offer_body(&self, piece: Bytes) {
-        if piece.is_empty() {
-            return;
-        }
-        let mut state = self.state.lock();
-        state.inbound_bytes += piece.len();
-        state.inbound.push_back(piece);
-        let waker = state.receiver.take();
-        drop(state);
-        wake(waker);
+        self.offer(piece, false);
+    }
+
+    /// Offers the last piece of the request body.
+    pub fn offer_last(&self, piece: Bytes) {
+        self.offer(piece, true);
     }
 
     /// The request body is whole.
     pub fn end_body(&self) {
+        self.offer(Bytes::new(), true);
+    }
+
+    fn offer(&self, piece: Bytes, is_last: bool) {
         let mut state = self.state.lock();
-        state.inbound_ended = true;
+        state.inbound_ended |= is_last;
+        if !piece.is_empty() {
+            state.inbound_bytes += piece.len();
+            state.inbound.push_back(piece);
+        }
         let waker = state.receiver.take();
         drop(state);
         wake(waker);

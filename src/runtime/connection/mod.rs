@@ -218,7 +218,6 @@ impl<S: Service, T: Transport> Connection<S, T> {
                     self.flush().await?;
                     if self.wire.take_unwaited(MAX_UNWAITED_READS) {
                         self.worker.turns.pass().await;
-                        self.worker.slots.sweep_when_due(self.worker.clock.read());
                     }
                     if let Some(end) = self.read_for_next().await? {
                         return Ok(end);

@@ -187,10 +187,17 @@ impl<S: Service, T: Transport> Connection<S, T> {
         Ok(None)
     }
 
-    /// Moves what has arrived of the body to the application, while it has room.
+    /// Moves what has arrived of the body to the application, while it has room. Its end needs none.
     fn feed(&mut self, pending: &mut Pending<S>) -> Result<(), Violation> {
-        while pending.exchange.has_inbound_room() {
+        while self.has_ended_body() || pending.exchange.has_inbound_room() {
             match self.conn.next_event(&mut self.wire.input)? {
+                Event::Body(piece) if self.has_ended_body() => {
+                    // Its end comes with it: no application waits for more in between.
+                    self.conn.next_event(&mut self.wire.input)?;
+                    pending.has_body = false;
+                    pending.exchange.offer_last(piece);
+                    break;
+                }
                 Event::Body(piece) => pending.exchange.offer_body(piece),
                 Event::BodyEnd => {
                     pending.has_body = false;
@@ -201,6 +208,11 @@ impl<S: Service, T: Transport> Connection<S, T> {
             }
         }
         Ok(())
+    }
+
+    /// Nothing is left of a body whose end has not been told: the next event is its end.
+    fn has_ended_body(&self) -> bool {
+        !self.conn.is_drained() && self.conn.body_left() == Some(0)
     }
 
     /// Waits for the application, and watches the peer meanwhile.
