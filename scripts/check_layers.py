@@ -47,6 +47,7 @@ ARROWS: dict[str, set[str]] = {
         "error",
     },
     "server": {
+        "asgi",
         "runtime",
         "dispatch",
         "interp",

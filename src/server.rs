@@ -5,6 +5,7 @@
 //! Rule: routes are added before `start`; whatever can be wrong is raised by `start`, by name.
 //! Threads: `stop`, `cut` and `is_running` from any thread; `start` and `join` detach while they wait.
 
+use crate::asgi::TrustedProxies;
 use crate::dispatch::{App, AppFactory, LoopPlacement, Param, RouteSpec, ScalarType, Source, Table};
 use crate::http1::Limits;
 use crate::interp::{self, BaseContext, Held};
@@ -36,6 +37,7 @@ pub struct CoreServer {
     config: RuntimeConfig,
     placement: LoopPlacement,
     root_path: String,
+    forwarded_allow_ips: String,
     lifespan: String,
     state: Mutex<State>,
     stop: Mutex<Option<StopHandle>>,
@@ -70,6 +72,9 @@ impl CoreServer {
             config: settings.runtime()?,
             placement,
             root_path: settings.text("root_path")?.unwrap_or_default(),
+            forwarded_allow_ips: settings
+                .text("forwarded_allow_ips")?
+                .unwrap_or_else(|| "127.0.0.1".to_owned()),
             lifespan: settings.text("lifespan")?.unwrap_or_else(|| "auto".to_owned()),
             state: Mutex::new(State::Open { table: Table::default(), asgi: None }),
             stop: Mutex::new(None),
@@ -135,6 +140,7 @@ impl CoreServer {
             table,
             asgi,
             root_path: self.root_path.clone(),
+            proxies: TrustedProxies::parse(&self.forwarded_allow_ips),
             lifespan: self.lifespan.clone(),
             placement: self.placement,
             context: BaseContext::capture(py)?,

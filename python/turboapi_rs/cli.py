@@ -36,6 +36,7 @@ _HELP = {
     "loops": "home (one event loop) or per-worker",
     "lifespan": "auto, on or off",
     "root_path": "prefix that a proxy has taken off",
+    "forwarded_allow_ips": "proxies to believe: addresses, networks, or *",
     "log_level": "debug, info, warning, error or off",
     "backlog": "connections the kernel queues",
     "max_head": "bytes of request head (431)",

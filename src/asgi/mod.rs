@@ -6,9 +6,11 @@
 //! Spec: ASGI HTTP 2.3 (`spec_version`), lifespan 2.0.
 
 mod call;
+mod forwarded;
 mod lifespan;
 mod scope;
 
+pub use forwarded::TrustedProxies;
 pub use lifespan::{Lifespan, Progress};
 pub use scope::ScopeMaker;
 
@@ -34,9 +36,15 @@ impl AsgiHost {
     ///
     /// # Errors
     /// Out of memory.
-    pub fn new(py: Python<'_>, app: Py<PyAny>, root_path: &str, state: Option<Py<PyDict>>) -> PyResult<Self> {
+    pub fn new(
+        py: Python<'_>,
+        app: Py<PyAny>,
+        root_path: &str,
+        proxies: TrustedProxies,
+        state: Option<Py<PyDict>>,
+    ) -> PyResult<Self> {
         let channel = py.import("turboapi_rs.guest_loop")?.getattr("channel")?.unbind();
-        Ok(AsgiHost { app, scopes: ScopeMaker::new(py, root_path, state)?, channel })
+        Ok(AsgiHost { app, scopes: ScopeMaker::new(py, root_path, proxies, state)?, channel })
     }
 
     /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.

@@ -3,6 +3,7 @@
 //! Owns: its keys and values. Rule: header names are lower-cased, order and repeats kept; `path` is decoded,
 //! `raw_path` is as sent. Spec: ASGI HTTP connection scope.
 
+use super::TrustedProxies;
 use crate::bytes_ext;
 use crate::http1::Version;
 use crate::service::{Ends, Request};
@@ -18,6 +19,7 @@ pub struct ScopeMaker {
     /// What is the same for every request of this application: copied, then completed.
     template: Py<PyDict>,
     root_path: String,
+    proxies: TrustedProxies,
     root_path_object: Py<PyString>,
     state: Option<Py<PyDict>>,
     versions: [Py<PyString>; 2],
@@ -42,7 +44,12 @@ impl ScopeMaker {
     ///
     /// # Errors
     /// Out of memory.
-    pub fn new(py: Python<'_>, root_path: &str, state: Option<Py<PyDict>>) -> PyResult<Self> {
+    pub fn new(
+        py: Python<'_>,
+        root_path: &str,
+        proxies: TrustedProxies,
+        state: Option<Py<PyDict>>,
+    ) -> PyResult<Self> {
         let asgi = PyDict::new(py);
         asgi.set_item("version", "3.0")?;
         asgi.set_item("spec_version", "2.3")?;
@@ -54,6 +61,7 @@ impl ScopeMaker {
             template: template.unbind(),
             root_path_object: PyString::new(py, root_path).unbind(),
             root_path: root_path.to_owned(),
+            proxies,
             state,
             versions: [PyString::new(py, "1.0").unbind(), PyString::new(py, "1.1").unbind()],
             names: Mutex::default(),
@@ -90,6 +98,13 @@ impl ScopeMaker {
         let (client, server) = self.ends(py, &request.ends)?;
         scope.set_item(intern!(py, "client"), client)?;
         scope.set_item(intern!(py, "server"), server)?;
+        let peer = request.ends.client.as_ref().map(|(host, _)| host.as_str());
+        if let Some(scheme) = self.proxies.scheme(peer, head) {
+            scope.set_item(intern!(py, "scheme"), scheme)?;
+        }
+        if let Some(client) = self.proxies.client(peer, head) {
+            scope.set_item(intern!(py, "client"), client)?;
+        }
         if let Some(state) = &self.state {
             scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
         }

@@ -10,7 +10,7 @@ use super::fault::{self, Fault};
 use super::plan::{RouteSpec, Table, Target};
 use super::reply::{classify, Classified};
 use super::stream::{self, Origin, SyncStream};
-use crate::asgi::{AsgiHost, Lifespan, Progress};
+use crate::asgi::{AsgiHost, Lifespan, Progress, TrustedProxies};
 use crate::bytes_ext;
 use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
 use crate::http1::{RequestHead, ResponseHead};
@@ -50,6 +50,8 @@ pub struct App {
     pub asgi: Option<Held<PyAny>>,
     /// Prefix that a proxy took off.
     pub root_path: String,
+    /// Proxies whose word on scheme and client is taken.
+    pub proxies: TrustedProxies,
     /// `auto`, `on` or `off`.
     pub lifespan: String,
     /// Which workers have a loop.
@@ -137,7 +139,7 @@ impl PyService {
                 state = Some(protocol.state.clone_ref(py));
                 lifespan = Some(protocol);
             }
-            host = Some(AsgiHost::new(py, application, &app.root_path, state)?);
+            host = Some(AsgiHost::new(py, application, &app.root_path, app.proxies.clone(), state)?);
         }
         let handlers = app
             .table

@@ -100,8 +100,11 @@ impl Response {
     }
 
     fn full(&mut self, head: &ResponseHead, body: Bytes, out: &mut OutBuf, date: &HttpDate) -> Progress {
+        // 205 has no content, and says so with a length of zero (RFC 9110 section 15.3.6).
+        let body = if head.status == 205 { Bytes::new() } else { body };
         let length = body.len() as u64;
-        let has_body = !self.context.head_only && http1::status_allows_body(head.status);
+        let has_body =
+            head.status != 205 && !self.context.head_only && http1::status_allows_body(head.status);
         match head.fields.content_length() {
             Some(told) if has_body && told != length => {
                 log::error!("content-length is {told} for a body of {length} bytes: answered 500");
