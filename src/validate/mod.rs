@@ -11,11 +11,12 @@
 mod compile;
 mod node;
 mod python;
+mod recognise;
 mod report;
 mod scalar;
 mod walk;
 
-pub use compile::Unsupported;
+pub use compile::{MemberSchema, Unsupported};
 pub use python::register;
 
 use crate::json::parse::{self, Value};
@@ -49,6 +50,8 @@ struct Member {
     alias: String,
     node: Node,
     if_missing: node::IfMissing,
+    /// FastAPI's own error, not Pydantic's: its input is null.
+    missing: report::Fault,
 }
 
 /// What is known of a body.

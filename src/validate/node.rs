@@ -3,6 +3,7 @@
 //! Owns: the shape of the tree. Does not own: building it (`compile`), walking it (`walk`).
 //! Rule: plain data, no Python reference; one variant for each kind of core schema that is decided here.
 
+use super::recognise::Recognise;
 use super::report::Fault;
 use regex::Regex;
 use std::collections::HashSet;
@@ -12,6 +13,8 @@ pub(super) enum Node {
     /// Pydantic is to judge whatever reaches this.
     Opaque,
     Any,
+    /// Valid if recognised; otherwise Pydantic is to judge.
+    Recognised(Recognise),
     Null(Fault),
     Bool(Bool),
     Int(Box<Int>),
@@ -147,9 +150,11 @@ pub(super) struct List {
 
 #[derive(Debug)]
 pub(super) struct Set {
+    /// Of a kind whose valid values are hashable, or `Any`.
     pub items: Box<Node>,
     pub fails_fast: bool,
     pub wrong_type: Fault,
+    pub unhashable: Fault,
 }
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The validator as a private class of the extension module, for tests.
 
-use super::{Compiled, Verdict};
+use super::{Compiled, MemberSchema, Verdict};
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -25,6 +25,18 @@ impl Validator {
     #[new]
     fn new(schema: &Bound<'_, PyAny>) -> PyResult<Self> {
         match Compiled::compile(schema) {
+            Ok(compiled) => Ok(Validator { compiled }),
+            Err(unsupported) => Err(PyNotImplementedError::new_err(unsupported.reason)),
+        }
+    }
+
+    /// For a body whose members are parameters: alias, schema, is required, default is validated.
+    #[staticmethod]
+    fn members(py: Python<'_>, members: Vec<(String, Bound<'_, PyAny>, bool, bool)>) -> PyResult<Self> {
+        let members = members.into_iter().map(|(alias, schema, is_required, validates_default)| {
+            MemberSchema { alias, schema, is_required, validates_default }
+        });
+        match Compiled::compile_members(py, members.collect()) {
             Ok(compiled) => Ok(Validator { compiled }),
             Err(unsupported) => Err(PyNotImplementedError::new_err(unsupported.reason)),
         }

@@ -36,18 +36,24 @@ impl<'a> Walk<'a> {
 
     /// The body's members as parameters: the loop of FastAPI's `request_body_to_args`.
     pub fn members(&mut self, members: &[Member], body: &Value<'_>) -> Judged {
-        // A body that is not an object has its errors from FastAPI itself.
-        let Value::Object(entries) = body else { return Err(Unsure) };
         let root = Path { parent: None, step: Step::Body };
         let mut is_valid = true;
         for member in members {
             let path = Path { parent: Some(&root), step: Step::Key(&member.alias) };
-            match entries.iter().find(|(key, _)| *key == member.alias) {
-                Some((_, value)) => is_valid &= self.node(&member.node, value, &path)?,
-                None if member.if_missing == IfMissing::Accept => {}
-                // The error of a missing member has FastAPI's own shape.
-                None => return Err(Unsure),
-            }
+            let found = match body {
+                Value::Object(entries) => entries.iter().find(|(key, _)| *key == member.alias),
+                // Nothing to look into, so even what has a default is reported.
+                _ => {
+                    is_valid = self.fault(&member.missing, &Value::Null, &path)?;
+                    continue;
+                }
+            };
+            is_valid &= match (found, member.if_missing) {
+                (Some((_, value)), _) => self.node(&member.node, value, &path)?,
+                (None, IfMissing::Accept) => true,
+                (None, IfMissing::Report) => self.fault(&member.missing, &Value::Null, &path)?,
+                (None, IfMissing::Ask) => return Err(Unsure),
+            };
         }
         Ok(is_valid)
     }
@@ -56,6 +62,10 @@ impl<'a> Walk<'a> {
         match node {
             Node::Opaque => Err(Unsure),
             Node::Any => Ok(true),
+            Node::Recognised(recognise) => match recognise(value) {
+                true => Ok(true),
+                false => Err(Unsure),
+            },
             Node::Null(other) => match value {
                 Value::Null => Ok(true),
                 _ => self.fault(other, value, path),
@@ -255,7 +265,13 @@ impl<'a> Walk<'a> {
         let Value::Array(items) = value else { return self.fault(&set.wrong_type, value, path) };
         let mut is_valid = true;
         for (index, item) in items.iter().enumerate() {
-            is_valid &= self.node(&set.items, item, &step(path, Step::Index(index)))?;
+            let here = step(path, Step::Index(index));
+            is_valid &= match (&*set.items, item) {
+                (Node::Any, Value::Array(_) | Value::Object(_)) => {
+                    self.fault(&set.unhashable, item, &here)?
+                }
+                (node, item) => self.node(node, item, &here)?,
+            };
             if !is_valid && set.fails_fast {
                 return Ok(false);
             }
