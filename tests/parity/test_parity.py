@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..support.ours import needs_server
 from .case import Case
 from .referee import Side, all_cases, judge, sides
 
-pytestmark = needs_server
 CASES = all_cases()
 
 
