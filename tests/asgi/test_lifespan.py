@@ -1,0 +1,156 @@
+"""Lifespan: on, off, auto; refused, failed; its state."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from turboapi_rs import StartupError
+
+from tests.asgi.apps import Seen, answer
+from tests.support.children import REPO
+from tests.support.wire import request_bytes
+
+GET = request_bytes("GET", "/")
+
+
+def app_with(seen, *, on_startup=None, on_shutdown=None, ignores=False):
+    """An app that notes its lifespan and answers what its scope's state holds."""
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            state = scope.get("state")
+            if state is not None:
+                state["own"] = state.get("own", 0) + 1
+            return await answer(send, repr(None if state is None else sorted(state.items())).encode())
+        seen.put("lifespan")
+        if ignores:
+            raise RuntimeError("lifespan is not supported")
+        message = await receive()
+        seen.put(message["type"])
+        scope["state"]["by"] = "lifespan"
+        if on_startup:
+            await on_startup(send)
+        await send({"type": "lifespan.startup.complete"})
+        message = await receive()
+        seen.put(message["type"])
+        if on_shutdown:
+            await on_shutdown(send)
+        await send({"type": "lifespan.shutdown.complete"})
+        return None
+
+    return app
+
+
+async def fails(send):
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def raises(send):
+    raise ValueError("no database")
+
+
+def test_startup_comes_before_and_shutdown_after_all_requests(live, connect):
+    seen = Seen()
+    server = live(app_with(seen))
+    assert [seen.next(), seen.next()] == ["lifespan", "lifespan.startup"]
+    assert connect(server).exchange(GET).status == 200
+    assert seen.empty()
+    server.stop()
+    assert seen.next() == "lifespan.shutdown"
+    assert seen.empty()
+
+
+def test_state_is_copied_to_each_request(live, connect):
+    connection = connect(live(app_with(Seen())))
+    for _ in range(2):
+        assert connection.exchange(GET).body == b"[('by', 'lifespan'), ('own', 1)]"
+
+
+def test_off_never_calls_it(live, connect):
+    seen = Seen()
+    server = live(app_with(seen), lifespan="off")
+    assert connect(server).exchange(GET).body == b"None"
+    server.stop()
+    assert seen.empty()
+
+
+def test_auto_goes_on_when_the_app_refuses(live, connect):
+    seen = Seen()
+    server = live(app_with(seen, ignores=True), lifespan="auto")
+    assert seen.next() == "lifespan"
+    assert connect(server).exchange(GET).status == 200
+    server.stop()
+    assert seen.empty()
+
+
+def test_on_does_not_start_when_the_app_refuses(live):
+    with pytest.raises(StartupError):
+        live(app_with(Seen(), ignores=True), lifespan="on")
+
+
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_failed_startup_is_raised_with_its_message(live, mode):
+    with pytest.raises(StartupError, match="no database"):
+        live(app_with(Seen(), on_startup=fails), lifespan=mode)
+
+
+def test_failed_shutdown_ends_all_the_same(live, connect):
+    server = live(app_with(Seen(), on_shutdown=raises))
+    assert connect(server).exchange(GET).status == 200
+    server.stop()
+
+
+FAILING = """
+    async def app(scope, receive, send):
+        assert scope["type"] == "lifespan", "nothing may be served"
+        await receive()
+        {how}
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        'await send({"type": "lifespan.startup.failed", "message": "no database"})',
+        'import fastapi\n        raise RuntimeError("no database")',
+    ],
+    ids=["failed", "raised"],
+)
+def test_command_line_exits_3_with_the_message(tmp_path, how):
+    (tmp_path / "failing.py").write_text(textwrap.dedent(FAILING).format(how=how.replace("\n        ", "\n    ")))
+    command = [sys.executable, "-m", "turboapi_rs", "run", "failing:app", "--app-dir", str(tmp_path), "--port", "0"]
+    done = subprocess.run(
+        [*command, "--lifespan", "on"], cwd=REPO, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "no database" in done.stderr) == (3, True), done
+
+
+def test_fastapi_lifespan_that_raises_exits_3(tmp_path):
+    code = """
+        import contextlib
+        from fastapi import FastAPI
+
+        @contextlib.asynccontextmanager
+        async def lifespan(app):
+            raise RuntimeError("no database")
+            yield
+
+        app = FastAPI(lifespan=lifespan)
+    """
+    (tmp_path / "failing_fastapi.py").write_text(textwrap.dedent(code))
+    command = [
+        sys.executable,
+        "-m",
+        "turboapi_rs",
+        "run",
+        "failing_fastapi:app",
+        "--app-dir",
+        str(tmp_path),
+        "--port",
+        "0",
+    ]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "no database" in done.stderr) == (3, True), done
