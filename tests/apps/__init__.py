@@ -1,0 +1,1 @@
+"""Applications that other people wrote, unmodified, under this server: Datasette, Starlette, Django."""

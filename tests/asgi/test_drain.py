@@ -98,8 +98,8 @@ def test_every_request_sent_before_the_signal_gets_a_whole_answer(stop_signal):
     assert len(before) > CLIENTS
     lost = [record for record in before if record.outcome != "200"]
     assert not lost, f"{len(lost)} of {len(before)}: {lost[:5]}\n{log}"
-    torn = [record for mine in records for record in mine if record.outcome == "torn"]
-    assert not torn
+    torn = [(record.at - signalled, record) for mine in records for record in mine if record.outcome == "torn"]
+    assert not torn, f"{torn}\n{log}"
     assert code == 0, log
 
 
