@@ -271,29 +271,6 @@ class TestWrongMessages:
 
 
 class TestStreams:
-    def test_head_is_held_until_the_first_body(self, live, connect):
-        """ASGI: the server must not start the response before the first body event."""
-        seen = Seen()
-        go_on = asyncio.Event()
-
-        @http
-        async def app(scope, receive, send):
-            await start(send)
-            seen.put(asyncio.get_running_loop())
-            await go_on.wait()
-            await body(send, b"", more=True)
-            await body(send, b"end")
-
-        connection = connect(live(app))
-        connection.send(GET)
-        loop = seen.next()
-        connection.set_timeout(0.2)
-        with pytest.raises(TimeoutError):
-            connection.read_some()
-        connection.set_timeout(10)
-        loop.call_soon_threadsafe(go_on.set)
-        assert connection.read_answer().body == b"end"
-
     def test_an_empty_first_piece_flushes_the_head(self, live, connect):
         seen = Seen()
         go_on = asyncio.Event()
