@@ -1,6 +1,6 @@
 """Datasette on the database that `TURBOAPI_TEST_DATABASE` names: what `datasette serve --immutable` builds, as an ASGI app.
 
-Immutable, and with wide limits: else a busy machine makes it print "many rows" for a count that took over 10 ms, or leave out facets.
+Immutable, and with wide limits: a busy machine else prints "many rows" for a count of over 10 ms, and fewer facets.
 """
 
 import os
