@@ -34,12 +34,11 @@ lint: $(TESTERS) ## Formatting, lints, layers, unsafe blocks
 bench: ## Criterion benches of the parts without Python
 	cargo bench --no-default-features
 
-load: build $(TESTERS) ## Server CPU per request: ours beside bare and peers
-	cargo build --release --no-default-features --features runtime --example bare
-	$(PY) benches/load/run.py
+load: build $(TESTERS) ## Server CPU per request: ours beside bare and peers (ARGS="--rounds 5")
+	$(PY) benches/load/run.py $(ARGS)
 
-fuzz: ## Every fuzz target, T seconds each
-	bash scripts/fuzz.sh $(T)
+fuzz: $(TESTERS) ## Every fuzz target, T seconds each
+	PYTHON=$(abspath $(PY)) bash scripts/fuzz.sh $(T)
 
 parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
 	$(PY) -m tests.parity --write PARITY.md

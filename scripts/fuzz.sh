@@ -2,10 +2,11 @@
 # Runs every fuzz target for so many seconds: scripts/fuzz.sh SECONDS [TARGET...]
 # A crash prints its input's path and the command that replays it. cargo-fuzz is installed when missing; without a
 # nightly toolchain the stable one is told to take the sanitizer's flags.
+#
+#   PYTHON  the interpreter of a virtual environment; targets that hold a Python interpreter embed its like
 set -uo pipefail
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-60}
-mkdir -p target
 shift || true
 fuzz=(cargo +nightly fuzz)
 if ! cargo +nightly --version >/dev/null 2>&1; then
@@ -16,12 +17,24 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
   echo "fuzz: installing cargo-fuzz"
   cargo install -q --locked cargo-fuzz || { echo "fuzz: cargo-fuzz cannot be installed"; exit 1; }
 fi
+
+# Prints the targets with (1) or without (0) an interpreter inside.
+targets_with_python() {
+  awk -v wanted="$1" '
+    function flush() { if (name != "" && python == wanted) print name; name = ""; python = 0 }
+    /^\[/ { flush(); in_bin = ($0 == "[[bin]]") }
+    in_bin && /^name *=/ { split($0, part, "\""); name = part[2] }
+    in_bin && /^required-features *=.*"python"/ { python = 1 }
+    END { flush() }' Cargo.toml
+}
+
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
-  while read -r target; do targets+=("$target"); done < <("${fuzz[@]}" list)
+  # Those without first: the library is built once for each kind.
+  while read -r target; do targets+=("$target"); done < <(targets_with_python 0; targets_with_python 1)
 fi
 mkdir -p target
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 for target in "${targets[@]}"; do
   mkdir -p "corpus/$target" "seeds/$target"
   log=target/$target.log
@@ -29,15 +42,28 @@ for target in "${targets[@]}"; do
   for dictionary in "dictionaries/$target.dict" dictionaries/http1.dict; do
     if [ -e "$dictionary" ]; then options+=(-dict="$dictionary"); break; fi
   done
-  if "${fuzz[@]}" run "$target" "corpus/$target" "seeds/$target" -- "${options[@]}" >"$log" 2>&1 </dev/null; then
+  features=() environment=()
+  if targets_with_python 1 | grep -qx "$target"; then
+    if [ -z "${PYTHON:-}" ]; then
+      skipped=$((skipped + 1))
+      echo "SKIPPED fuzz: $target: PYTHON names no interpreter to embed"
+      continue
+    fi
+    features=(--features python)
+    # CPython itself leaks locks at its exit. The flags of .cargo/config.toml give way to cargo-fuzz's own.
+    environment=(PYO3_PYTHON="$PYTHON" ASAN_OPTIONS=detect_leaks=0 RUSTFLAGS="--cfg pyo3_disable_reference_pool"
+      PYTHONHOME="$("$PYTHON" -c 'import sys; print(sys.base_prefix)')"
+      PYTHONPATH="$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):$PWD/..")
+  fi
+  if env "${environment[@]}" "${fuzz[@]}" run "${features[@]}" "$target" "corpus/$target" "seeds/$target" -- "${options[@]}" >"$log" 2>&1 </dev/null; then
     passed=$((passed + 1))
     echo "fuzz: $target: $(grep -oE 'number_of_executed_units: *[0-9]+' "$log" | tail -1), $(grep -oE 'cov: [0-9]+' "$log" | tail -1)"
   else
     failed=$((failed + 1))
     tail -40 "$log"
     input=$(grep -oE 'artifacts/[^ ]+' "$log" | tail -1)
-    echo "fuzz: $target FAILED${input:+; replay: cargo fuzz run $target fuzz/$input}"
+    echo "fuzz: $target FAILED${input:+; replay: cargo fuzz run ${features[*]} $target fuzz/$input}"
   fi
 done
-echo "$passed passed, $failed failed"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -45,7 +45,8 @@ def contenders() -> list[Contender]:
     found = []
     if bare.exists():
         for driver in ("uring", "epoll"):
-            found.append(Contender(f"bare, {driver}", [str(bare), "--workers", "1", "--port", "{port}", "--driver", driver]))
+            command = [str(bare), "--workers", "1", "--port", "{port}", "--driver", driver]
+            found.append(Contender(f"bare, {driver}", command))
     for driver in ("uring", "epoll"):
         found.append(Contender(f"raw handler, {driver}", [*ours, "examples.raw:server", "--driver", driver]))
     found.append(Contender("static response, uring", [*ours, "examples.raw:server", "--driver", "uring"], "/health"))

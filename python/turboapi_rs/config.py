@@ -57,8 +57,8 @@ class ServerConfig:
         loops: `"home"`: one asyncio loop, on worker 0; `"per-worker"`: one each, lifespan run once a worker.
         lifespan: `"auto"`, `"on"`, `"off"`, as in uvicorn.
         root_path: prefix that a proxy in front has taken off.
-        forwarded_allow_ips: proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed: addresses, networks, or
-            `"*"`; empty: none. uvicorn: the same option, the same default.
+        forwarded_allow_ips: proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed: addresses, networks,
+            or `"*"`; empty: none. uvicorn: the same option, the same default.
         log_level: `"debug"`, `"info"`, `"warning"`, `"error"`, `"off"`.
         backlog: connections the kernel queues, a listener. uvicorn 2048.
         max_head: bytes of request head; more is 431. nginx 32 KiB, Node 16 KiB, h11 16 KiB.
