@@ -31,8 +31,11 @@ venv: $(TESTERS) ## Make the virtual environment, with what the tests need
 lint: $(TESTERS) ## Formatting, lints, layers, unsafe blocks
 	PYTHON=$(abspath $(PY)) bash scripts/lint.sh
 
-bench: ## Criterion benches of the parts without Python
+bench: venv ## Criterion benches: heads, bodies, routes; JSON and dispatch in an embedded interpreter
 	cargo bench --no-default-features
+	PYO3_PYTHON=$(abspath $(PY)) \
+	LD_LIBRARY_PATH=$$($(PY) -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))') \
+	PYTHONHOME=$$($(PY) -c 'import sys; print(sys.base_prefix)') cargo bench --bench dispatch
 
 load: build $(TESTERS) ## Server CPU per request: ours beside bare and peers (ARGS="--rounds 5")
 	$(PY) benches/load/run.py $(ARGS)

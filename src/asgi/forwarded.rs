@@ -115,12 +115,15 @@ fn host_and_port(value: &str) -> (String, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::Limits;
-    use bytes::Bytes;
+    use crate::http1::{Conn, Event, Limits};
+    use bytes::BytesMut;
 
     fn head(fields: &str) -> RequestHead {
-        let bytes = Bytes::from(format!("GET / HTTP/1.1\r\nhost: x\r\n{fields}\r\n"));
-        RequestHead::parse(bytes, &Limits::default()).unwrap()
+        let mut input = BytesMut::from(format!("GET / HTTP/1.1\r\nhost: x\r\n{fields}\r\n").as_bytes());
+        match Conn::new(Limits::default()).next_event(&mut input) {
+            Ok(Event::Head(head)) => head,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -1,0 +1,120 @@
+//! JSON writing, and the dispatch of a handler without arguments: the whole boundary, without a socket.
+//!
+//! Each asserts the answer, then times it. Needs an interpreter: `make bench` sets what an embedded one asks for.
+
+use bytes::BytesMut;
+use criterion::{criterion_group, criterion_main, Criterion};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::hint::black_box;
+use std::sync::Arc;
+use turboapi::asgi::TrustedProxies;
+use turboapi::bytes_ext::OutBuf;
+use turboapi::dispatch::{App, AppFactory, LoopPlacement, RouteSpec, Table};
+use turboapi::http1::{Conn, Event, HttpDate, Limits};
+use turboapi::interp::{BaseContext, Held};
+use turboapi::service::{
+    BlockingJob, Ends, Offload, OffloadLoad, OffloadPool, Outcome, Reply, Request, RequestBody, Service,
+    ServiceFactory, WorkerContext,
+};
+
+/// A pool that takes nothing: no route here blocks.
+struct NoPool;
+
+impl OffloadPool for NoPool {
+    fn submit(&self, job: BlockingJob) -> Result<(), BlockingJob> {
+        Err(job)
+    }
+
+    fn load(&self) -> OffloadLoad {
+        OffloadLoad::default()
+    }
+}
+
+fn json(c: &mut Criterion) {
+    Python::initialize();
+    Python::attach(|py| {
+        let value = py
+            .eval(
+                c"{'items': [{'id': n, 'name': f'name {n}', 'price': n * 1.5, 'tags': ['a', 'b'], 'ok': True} for n in range(100)]}",
+                None,
+                None,
+            )
+            .unwrap();
+        let options = PyDict::new(py);
+        options.set_item("separators", (",", ":")).unwrap();
+        options.set_item("ensure_ascii", false).unwrap();
+        let expected: String = py
+            .import("json")
+            .unwrap()
+            .call_method("dumps", (&value,), Some(&options))
+            .unwrap()
+            .extract()
+            .unwrap();
+        let mut out = Vec::new();
+        turboapi::json::encode(&value, &mut out).unwrap();
+        assert_eq!(out, expected.as_bytes());
+        c.bench_function("json: 100 items, 7 KB", |b| {
+            b.iter(|| {
+                out.clear();
+                turboapi::json::encode(black_box(&value), &mut out).unwrap();
+                out.len()
+            });
+        });
+    });
+}
+
+fn dispatch(c: &mut Criterion) {
+    Python::initialize();
+    let app = Python::attach(|py| {
+        let locals = PyDict::new(py);
+        py.run(c"def hello():\n    return {'message': 'Hello World'}\n", Some(&locals), None).unwrap();
+        let handler = locals.get_item("hello").unwrap().unwrap();
+        let mut table = Table::default();
+        let spec = RouteSpec {
+            handler: Held::new(handler.unbind()),
+            name: "bench.hello".to_owned(),
+            params: Vec::new(),
+            is_async: false,
+        };
+        table.add_route("GET", "/", spec).unwrap();
+        App {
+            table,
+            asgi: None,
+            root_path: String::new(),
+            proxies: TrustedProxies::default(),
+            lifespan: "off".to_owned(),
+            placement: LoopPlacement::Home,
+            context: BaseContext::capture(py).unwrap(),
+            home: Arc::default(),
+            draining: Arc::default(),
+        }
+    });
+    let factory = AppFactory(Arc::new(app));
+    // Worker 1 of 2: one without the event loop, which this route does not need.
+    let service = factory
+        .make(WorkerContext { worker: 1, workers: 2, offload: Offload::new(Arc::new(NoPool)) })
+        .unwrap();
+    let mut input = BytesMut::from(&b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"[..]);
+    let Ok(Event::Head(head)) = Conn::new(Limits::default()).next_event(&mut input) else {
+        panic!("a sound head");
+    };
+    let ends = Arc::new(Ends { client: None, server: None });
+    let date = HttpDate::from_unix(784_111_777);
+    let mut out = OutBuf::default();
+    let mut once = || {
+        out.tail.clear();
+        let request = Request { head: head.clone(), body: RequestBody::Empty, ends: ends.clone() };
+        let reply = Reply::new(&mut out, head.reply_context(), &date);
+        let outcome = service.call(service.route(&head), request, reply);
+        assert!(matches!(outcome, Outcome::Answered(_)));
+        out.tail.len()
+    };
+    once();
+    c.bench_function("dispatch: no arguments, a dict back", |b| b.iter(&mut once));
+    assert!(out.tail.ends_with(b"\r\n\r\n{\"message\":\"Hello World\"}"));
+    service.close();
+}
+
+criterion_group!(benches, json, dispatch);
+criterion_main!(benches);
