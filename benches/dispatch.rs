@@ -1,6 +1,7 @@
 //! JSON writing, and the dispatch of a handler without arguments: the whole boundary, without a socket.
 //!
 //! Each asserts the answer, then times it. Needs an interpreter: `make bench` sets what an embedded one asks for.
+#![allow(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to say")]
 
 use bytes::BytesMut;
 use criterion::{criterion_group, criterion_main, Criterion};

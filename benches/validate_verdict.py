@@ -3,7 +3,7 @@
     PYTHONPATH=python python benches/validate_verdict.py
 
 Valid bodies: the verdict alone; parsed once natively and validated as a Python object; `validate_json`; what FastAPI
-does (`json.loads`, then `validate_python`). Invalid ones: the verdict, which is the answer's body; FastAPI's error path.
+does (`json.loads`, then `validate_python`). Invalid ones: the verdict, which is the answer; FastAPI's error path.
 Answers are compared before anything is timed; the best of 7 runs is shown, in microseconds.
 """
 
