@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-legs=${TURBOAPI_TEST_LEGS:-uring:1 epoll:2 uring:2 epoll:1}
+legs=${TURBOAPI_TEST_LEGS:-uring:1 epoll:2}
 fuzz_seconds=${TURBOAPI_FUZZ_SECONDS:-5}
 steps=" ${TURBOAPI_TEST_STEPS:-lint rust python fuzz} "
 PYO3_PYTHON=$("$python" -c 'import sys; print(sys.executable)')

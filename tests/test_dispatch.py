@@ -119,6 +119,33 @@ def test_circular_and_too_deep_values_are_500(live, connect):
     assert answer_of(live, connect, lambda: deep).status == 500
 
 
+def test_deep_recursion_is_an_exception_wherever_the_handler_runs(live, connect):
+    import json
+    import pickle
+
+    def deep():
+        value = []
+        for _ in range(100_000):
+            value = [value]
+        for work in (repr, pickle.dumps, lambda _: json.loads("[" * 100_000)):
+            with pytest.raises((RecursionError, MemoryError)):
+                work(value)
+        return "survived"
+
+    async def asynchronous():
+        return deep()
+
+    def stream():
+        yield deep()
+
+    server = Server()
+    server.route("GET", "/sync", deep)
+    server.route("GET", "/async", asynchronous)
+    server.route("GET", "/stream", lambda: (200, "text/plain", b"", stream(), {}))
+    connection = connect(live(server))
+    assert [connection.exchange(get(path)).body for path in ("/sync", "/async", "/stream")] == [b"survived"] * 3
+
+
 # What a handler is called with.
 
 

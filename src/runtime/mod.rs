@@ -66,6 +66,7 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
         };
         let factory = factory.clone();
         let spawned = std::thread::Builder::new()
+            .stack_size(offload::STACK_BYTES)
             .name(format!("turboapi-{index}"))
             .spawn(move || worker::run(plan, &*factory));
         match spawned {

@@ -14,6 +14,12 @@ use std::time::{Duration, Instant};
 /// An idle thread ends after this. tokio: 10 s.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// Stack of a worker or pool thread, in bytes: address space, of which only what is used costs memory.
+///
+/// CPython bounds its recursion in C by a count that supposes the 8 MiB of a main thread on Linux; the 2 MiB that Rust
+/// gives a thread would overflow before the count is reached.
+pub const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 type Enter = dyn Fn(&mut dyn FnMut()) + Send + Sync;
 
 /// The pool.
@@ -125,10 +131,13 @@ impl OffloadPool for Pool {
         state.threads += 1;
         state.alive += 1;
         let Some(pool) = self.me.upgrade() else { return Ok(()) };
-        let spawned = std::thread::Builder::new().name("turboapi-offload".to_owned()).spawn(move || {
-            (pool.enter)(&mut || pool.live());
-            pool.leave();
-        });
+        let spawned = std::thread::Builder::new()
+            .name("turboapi-offload".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                (pool.enter)(&mut || pool.live());
+                pool.leave();
+            });
         if let Err(error) = spawned {
             log::error!("a thread of the offload pool could not be started: {error}");
             state.threads -= 1;
