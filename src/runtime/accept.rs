@@ -7,11 +7,11 @@
 use super::config::{Driver, StartError};
 use super::connection;
 use super::signal::Signal;
-use super::stream::{Accepted, Listener, RawListener};
+use super::stream::{Accepted, Duplex, Listener, RawListener, Transport};
 use super::worker::Worker;
-use crate::service::Service;
+use crate::service::{Ends, Service};
 use monoio::io::Canceller;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{poll_fn, Future};
 use std::io;
 use std::pin::pin;
@@ -147,26 +147,26 @@ fn open<S: Service>(worker: &Rc<Worker<S>>, accepted: Accepted) {
     }
 }
 
-fn spawn<S: Service>(
+fn spawn<S: Service>(worker: &Rc<Worker<S>>, stream: impl Transport, ends: Ends, has_room: bool) {
+    if has_room {
+        run(worker, |worker| &worker.connections, connection::serve(worker, stream, ends));
+    } else if worker.refused.get() < MAX_REFUSED {
+        run(worker, |worker| &worker.refused, connection::refuse(worker, stream, ends));
+    } else {
+        Duplex::new(stream).reset();
+    }
+}
+
+fn run<S: Service>(
     worker: &Rc<Worker<S>>,
-    stream: impl super::stream::Transport,
-    ends: crate::service::Ends,
-    has_room: bool,
+    count: fn(&Worker<S>) -> &Cell<usize>,
+    connection: impl Future<Output = ()> + 'static,
 ) {
     let worker = worker.clone();
-    let counted = if has_room { &worker.connections } else { &worker.refused };
-    if !has_room && counted.get() >= MAX_REFUSED {
-        return super::stream::Duplex::new(stream).reset();
-    }
-    counted.set(counted.get() + 1);
+    count(&worker).set(count(&worker).get() + 1);
     // Detached: `Slots` knows which connections there are.
     drop(monoio::spawn(async move {
-        if has_room {
-            connection::serve(worker.clone(), stream, ends).await;
-            worker.connections.set(worker.connections.get() - 1);
-        } else {
-            connection::refuse(worker.clone(), stream, ends).await;
-            worker.refused.set(worker.refused.get() - 1);
-        }
+        connection.await;
+        count(&worker).set(count(&worker).get() - 1);
     }));
 }

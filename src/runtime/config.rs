@@ -202,6 +202,7 @@ pub(super) fn probe(choice: DriverChoice) -> Result<Driver, StartError> {
 }
 
 /// Entries of a worker's ring. More operations than this are submitted in turns.
+#[cfg(target_os = "linux")]
 pub(super) const RING_ENTRIES: u32 = 1024;
 
 #[cfg(target_os = "linux")]

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 /// Notes that a step was asked for, then wakes the task that steps.
@@ -35,6 +35,36 @@ impl Wake for Nudge {
     }
 }
 
+/// One timer, used again.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    at: Option<Instant>,
+}
+
+impl Timer {
+    fn set(&mut self, at: Instant) {
+        if self.at == Some(at) {
+            return;
+        }
+        self.at = Some(at);
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(at.into()),
+            none => *none = Some(Box::pin(monoio::time::sleep_until(at.into()))),
+        }
+    }
+
+    /// Ready once, at its time.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(sleep) = self.sleep.as_mut().filter(|_| self.at.is_some()) else { return Poll::Pending };
+        let polled = sleep.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.at = None;
+        }
+        polled
+    }
+}
+
 /// Steps `guest` until the worker closes.
 pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signal>) {
     let watched = match watched(&*guest) {
@@ -47,7 +77,7 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
     .await;
     guest.set_waker(Waker::from(nudge.clone()));
     let mut readable = readable(&watched);
-    let mut timer: Option<(Instant, Pin<Box<Sleep>>)> = None;
+    let mut timer = Timer::default();
     loop {
         poll_fn(|cx| {
             let mut is_due = nudge.is_due.swap(false, Ordering::AcqRel);
@@ -55,12 +85,7 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
                 readable = self::readable(&watched);
                 is_due = true;
             }
-            if let Some((_, sleep)) = &mut timer {
-                if sleep.as_mut().poll(cx).is_ready() {
-                    timer = None;
-                    is_due = true;
-                }
-            }
+            is_due |= timer.poll(cx).is_ready();
             let is_closing = closing.poll(cx).is_ready();
             if is_due || is_closing {
                 Poll::Ready(())
@@ -77,12 +102,8 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
                 nudge.is_due.store(true, Ordering::Release);
                 turns.pass().await;
             }
-            NextStep::Idle => timer = None,
-            NextStep::At(when) => {
-                if timer.as_ref().is_none_or(|(known, _)| *known != when) {
-                    timer = Some((when, Box::pin(monoio::time::sleep_until(when.into()))));
-                }
-            }
+            NextStep::Idle => timer.at = None,
+            NextStep::At(when) => timer.set(when),
         }
     }
 }

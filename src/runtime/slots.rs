@@ -107,16 +107,35 @@ impl Slot {
         let _ = SockRef::from(&fd).shutdown(how);
     }
 
+    /// Resets the connection. What the peer has not taken yet is not sent any more, nor is an end.
+    #[cfg(target_os = "linux")]
+    fn abort(&self) {
+        const UNSPEC: libc::sockaddr = libc::sockaddr { sa_family: libc::AF_UNSPEC as u16, sa_data: [0; 14] };
+        let length = std::mem::size_of_val(&UNSPEC) as libc::socklen_t;
+        // SAFETY: the address lives for the whole call, and is as long as said. The descriptor is open: see `shut`.
+        let result = unsafe { libc::connect(self.fd, &UNSPEC, length) };
+        if result != 0 {
+            // Not TCP: there is no reset to be had.
+            self.shut(Shutdown::Both);
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn abort(&self) {
+        self.shut(Shutdown::Both);
+    }
+
     fn expire(&self) {
         self.deadline.set(None);
         self.has_expired.set(true);
         self.stop_waiting();
     }
 
-    /// Completes the pending operation. Writing is not shut without need: that would look like a good end.
+    /// Completes the pending operation. A response that was begun must not get what looks like a good end.
     fn stop_waiting(&self) {
         match self.phase.get() {
-            Phase::Write | Phase::Linger => self.shut(Shutdown::Both),
+            Phase::Write => self.abort(),
+            Phase::Linger => self.shut(Shutdown::Both),
             Phase::Idle | Phase::Head | Phase::Body | Phase::Pending => self.shut(Shutdown::Read),
         }
     }

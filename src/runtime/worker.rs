@@ -6,7 +6,7 @@
 
 use super::accept::Acceptor;
 use super::clock::Clock;
-use super::config::{Driver, DriverChoice, RuntimeConfig, StartError, RING_ENTRIES};
+use super::config::{Driver, RuntimeConfig, StartError};
 use super::control::{Control, Gate, Order};
 use super::guest;
 use super::signal::{Signal, Turns};
@@ -94,29 +94,41 @@ pub fn run<F: ServiceFactory>(plan: WorkerPlan, factory: &F) -> bool {
     !died
 }
 
-fn run_inside<F: ServiceFactory>(mut plan: WorkerPlan, factory: &F) -> io::Result<()> {
+fn run_inside<F: ServiceFactory>(plan: WorkerPlan, factory: &F) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    if plan.driver == Driver::Uring {
-        let built = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
-            .with_entries(RING_ENTRIES)
-            .enable_timer()
-            .build();
-        match built {
-            Ok(mut runtime) => {
-                runtime.block_on(live(plan, factory));
-                return Ok(());
-            }
-            // The probe got a ring; there may be none left for every worker (RLIMIT_MEMLOCK, before Linux 5.12).
-            Err(error) if plan.config.driver == DriverChoice::Auto => {
-                log::warn!("worker {}: io_uring is refused ({error}): running on epoll", plan.index);
-                plan.driver = Driver::Epoll;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    let plan = match run_on_uring(plan, factory)? {
+        None => return Ok(()),
+        Some(plan) => plan,
+    };
     let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?;
     runtime.block_on(live(plan, factory));
     Ok(())
+}
+
+/// Gives the plan back if it is one for epoll.
+#[cfg(target_os = "linux")]
+fn run_on_uring<F: ServiceFactory>(mut plan: WorkerPlan, factory: &F) -> io::Result<Option<WorkerPlan>> {
+    use super::config::{DriverChoice, RING_ENTRIES};
+    if plan.driver != Driver::Uring {
+        return Ok(Some(plan));
+    }
+    let built = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
+        .with_entries(RING_ENTRIES)
+        .enable_timer()
+        .build();
+    match built {
+        Ok(mut runtime) => {
+            runtime.block_on(live(plan, factory));
+            Ok(None)
+        }
+        // The probe got a ring; there may be none left for every worker (RLIMIT_MEMLOCK, before Linux 5.12).
+        Err(error) if plan.config.driver == DriverChoice::Auto => {
+            log::warn!("worker {}: io_uring is refused ({error}): running on epoll", plan.index);
+            plan.driver = Driver::Epoll;
+            Ok(Some(plan))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
@@ -278,8 +290,7 @@ async fn serve<S: Service>(
 
 fn emptied<S: Service>(worker: &Worker<S>, cx: &std::task::Context<'_>) -> Poll<()> {
     worker.slots.remember_emptied(cx.waker());
-    // Counted from the accept on: a connection whose task has not run yet has no slot.
-    if worker.slots.live() == 0 && worker.connections.get() == 0 && worker.refused.get() == 0 {
+    if worker.slots.live() == 0 {
         return Poll::Ready(());
     }
     Poll::Pending

@@ -171,7 +171,9 @@ fn nothing_is_left_of_a_server_that_ended() {
             clients.iter_mut().for_each(|client| assert!(client.is_closed()));
             seen.push((process.descriptors(), process.status("Threads:")));
         }
-        assert_eq!(seen.first(), seen.last(), "{driver}: descriptors and threads {seen:?}");
+        // The kernel's own threads for a ring come and go.
+        let (first, last) = (seen[0], seen[seen.len() - 1]);
+        assert!(last.0 == first.0 && last.1 <= first.1, "{driver}: descriptors and threads {seen:?}");
         process.stop();
     }
 }

@@ -1,7 +1,7 @@
 //! Requests on one connection: order, batches, when it is kept.
 
 use crate::support::{config, finish, on_both_drivers, own_target, App, Client, Life, Server};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::mpsc;
 use turboapi::runtime::{DriverChoice, RuntimeConfig};
 use turboapi::service::{Exchange, Outcome};
@@ -16,7 +16,7 @@ on_both_drivers! {
     idle_connections_do_not_hinder_each_other
     panic_in_a_handler_ends_its_own_connection_only
     many_pipelined_requests_are_all_answered
-    upload_of_one_client_leaves_turns_to_others
+    greedy_client_leaves_turns_to_others
 }
 
 fn requests_share_a_connection_until_close_is_asked_for(driver: DriverChoice) {
@@ -156,20 +156,32 @@ fn many_pipelined_requests_are_all_answered(driver: DriverChoice) {
     writing.join().expect("all is written");
 }
 
-/// A client that always has more to send must not keep the worker for itself.
-fn upload_of_one_client_leaves_turns_to_others(driver: DriverChoice) {
-    let server = Server::on(driver, own_target);
-    let mut greedy = server.connect();
-    let mut sender = greedy.socket.try_clone().expect("a descriptor is left");
-    let flood = std::thread::spawn(move || {
-        let many = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(500);
-        while sender.write_all(many.as_bytes()).is_ok() {}
-    });
-    let drain = std::thread::spawn(move || greedy.all());
-    for _ in 0..100 {
-        assert_eq!(server.connect().get("/mine").text(), "/mine");
+/// A client that always has more to send must not keep the worker for itself, and must not keep it from ending.
+fn greedy_client_leaves_turns_to_others(driver: DriverChoice) {
+    for cuts in [false, true] {
+        let server = Server::on(driver, own_target);
+        let mut greedy = server.connect();
+        let mut sender = greedy.socket.try_clone().expect("a descriptor is left");
+        let flood = std::thread::spawn(move || {
+            let many = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(500);
+            while sender.write_all(many.as_bytes()).is_ok() {}
+        });
+        let drain =
+            std::thread::spawn(
+                move || while greedy.socket.read(&mut [0; 65536]).is_ok_and(|read| read > 0) {},
+            );
+        for _ in 0..50 {
+            assert_eq!(server.connect().get("/mine").text(), "/mine");
+        }
+        let began = std::time::Instant::now();
+        if cuts {
+            server.stop.cut();
+        } else {
+            server.stop.stop();
+        }
+        server.join();
+        flood.join().expect("it ends with the server");
+        drain.join().expect("it ends with the server");
+        assert!(began.elapsed() < std::time::Duration::from_secs(4), "ended after {:?}", began.elapsed());
     }
-    drop(server);
-    flood.join().expect("it ends with the server");
-    drain.join().expect("it ends with the server");
 }

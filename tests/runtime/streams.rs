@@ -18,6 +18,7 @@ on_both_drivers! {
     announced_length_is_kept_or_the_response_torn
     http10_stream_ends_with_the_connection
     head_request_gets_no_body
+    producer_is_not_held_up_when_no_body_is_sent
     failure_before_the_head_is_a_500_and_the_connection_is_kept
     failure_after_the_head_shows_as_torn
     slow_reader_makes_the_producer_wait
@@ -136,6 +137,23 @@ fn head_request_gets_no_body(driver: DriverChoice) {
     client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     finish(&next(&requests), "seen");
     assert_eq!(client.answer().text(), "seen");
+}
+
+/// Once, chunks that were dropped for a HEAD request stayed counted: the producer waited for ever.
+fn producer_is_not_held_up_when_no_body_is_sent(driver: DriverChoice) {
+    let (server, requests) = server(driver);
+    let mut client = server.connect();
+    client.send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let exchange = next(&requests);
+    exchange.push(ReplyEvent::Head(plain_head(200))).expect("open");
+    assert_eq!(client.head().status, 200);
+    for _ in 0..20 {
+        wait_for(|cx| exchange.poll_room(cx)).expect("open");
+        exchange.push(chunk(vec![b'x'; HIGH_WATER_BYTES])).expect("open");
+    }
+    wait_for(|cx| exchange.poll_flushed(cx)).expect("open");
+    exchange.push(ReplyEvent::End).expect("open");
+    assert_eq!(receive(&exchange), Inbound::Closed(CloseReason::Complete));
 }
 
 fn failure_before_the_head_is_a_500_and_the_connection_is_kept(driver: DriverChoice) {

@@ -24,10 +24,10 @@ use bytes::{Bytes, BytesMut};
 use std::future::{poll_fn, Future};
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::pin::pin;
+use std::pin::{pin, Pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Bytes of answers gathered before they are written.
@@ -48,40 +48,61 @@ const MAX_LINGER_BYTES: usize = 1024 * 1024;
 const MAX_GROWTH_BYTES: usize = 1024 * 1024;
 
 /// Reads in a row that need not wait, after which other connections have their turn.
-const MAX_UNWAITED_READS: u32 = 32;
+///
+/// A peer that always has more to send held others up for 20 ms with 32.
+const MAX_UNWAITED_READS: u32 = 2;
+
+/// Reads after the drain has begun, after which a connection is closed though its peer has sent more requests.
+const MAX_DRAIN_READS: u32 = 16;
 
 /// Serves a connection to its end.
-pub async fn serve<S: Service, T: Transport>(worker: Rc<Worker<S>>, stream: T, ends: Ends) {
+pub fn serve<S: Service, T: Transport>(
+    worker: &Rc<Worker<S>>,
+    stream: T,
+    ends: Ends,
+) -> impl Future<Output = ()> + 'static {
+    // Made at once: from here on the drain knows of it.
     let mut connection = Connection::new(worker, stream, ends);
-    // A panic ends this connection and no other.
-    if caught(connection.live()).await.is_err() {
-        log::error!("a request panicked inside the server; its connection is closed; please report it");
-        connection.reset();
+    async move {
+        // A panic ends this connection and no other.
+        let lived = {
+            let mut living = pin!(connection.live());
+            poll_fn(|cx| poll_caught(living.as_mut(), cx)).await
+        };
+        if lived.is_err() {
+            log::error!("a request panicked inside the server; its connection is closed; please report it");
+            connection.reset();
+        }
     }
 }
 
 /// Answers 503 and closes, for a connection that there is no room for.
-pub async fn refuse<S: Service, T: Transport>(worker: Rc<Worker<S>>, stream: T, ends: Ends) {
+pub fn refuse<S: Service, T: Transport>(
+    worker: &Rc<Worker<S>>,
+    stream: T,
+    ends: Ends,
+) -> impl Future<Output = ()> + 'static {
     let mut connection = Connection::new(worker, stream, ends);
-    let context = ReplyContext { version: Version::Http11, head_only: false, keep_alive: false };
-    connection.put_busy(&context);
-    let refused = caught(async {
-        connection.flush().await?;
-        connection.linger().await
-    });
-    if !matches!(refused.await, Ok(Ok(()))) {
-        log::debug!("a connection beyond the limit left before its 503");
+    async move {
+        let context = ReplyContext { version: Version::Http11, head_only: false, keep_alive: false };
+        connection.put_busy(&context);
+        let mut refusing = pin!(async {
+            connection.flush().await?;
+            connection.linger().await
+        });
+        let refused = poll_fn(|cx| poll_caught(refusing.as_mut(), cx)).await;
+        if !matches!(refused, Ok(Ok(()))) {
+            log::debug!("a connection beyond the limit left before its 503");
+        }
     }
 }
 
-/// Runs a future; a panic in it becomes an error.
-async fn caught<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+/// Polls a future; a panic in it becomes an error. Not to be polled again after that.
+fn poll_caught<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Panicked>> {
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(polled) => polled.map(Ok),
         Err(_) => Poll::Ready(Err(Panicked)),
-    })
-    .await
+    }
 }
 
 struct Panicked;
@@ -153,11 +174,13 @@ struct Connection<S: Service, T: Transport> {
     discardable: u64,
     /// The service was entered for a batch already.
     is_batching: bool,
+    /// Reads since the drain began.
+    drain_reads: u32,
     worker: Rc<Worker<S>>,
 }
 
 impl<S: Service, T: Transport> Connection<S, T> {
-    fn new(worker: Rc<Worker<S>>, stream: T, ends: Ends) -> Self {
+    fn new(worker: &Rc<Worker<S>>, stream: T, ends: Ends) -> Self {
         let wire = Wire::new(stream);
         Connection {
             slot: worker.slots.add(wire.stream().fd()),
@@ -167,7 +190,8 @@ impl<S: Service, T: Transport> Connection<S, T> {
             assembling: None,
             discardable: 0,
             is_batching: false,
-            worker,
+            drain_reads: 0,
+            worker: worker.clone(),
         }
     }
 
@@ -211,6 +235,10 @@ impl<S: Service, T: Transport> Connection<S, T> {
 
     async fn run(&mut self) -> Result<End, ConnError> {
         loop {
+            // A reading side that is shut still gives what comes in: a peer that never pauses would never see its end.
+            if self.slot.is_cut() {
+                return Ok(End::Reset);
+            }
             match self.handle_next()? {
                 Step::Answered if self.wire.out.len() >= WRITE_FROM => self.flush().await?,
                 Step::Answered => {}
@@ -375,8 +403,8 @@ impl<S: Service, T: Transport> Connection<S, T> {
     /// Would the server keep this connection after the current response?
     fn may_keep(&self) -> bool {
         // Requests that have arrived before the drain are answered, and the last one of them says close.
-        let is_draining = self.worker.draining.is_set() && self.wire.input.is_empty();
-        !is_draining && !self.slot.has_expired()
+        let has_more = !self.wire.input.is_empty() && self.drain_reads < MAX_DRAIN_READS;
+        (has_more || !self.worker.draining.is_set()) && !self.slot.has_expired()
     }
 
     /// More is left of the request's body than is read for nothing.
@@ -414,6 +442,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
     async fn read_for_next(&mut self) -> Result<Option<End>, ConnError> {
         let timeouts = self.worker.config.timeouts;
         let now = self.worker.clock.read();
+        self.drain_reads += u32::from(self.worker.draining.is_set());
         let mut wanted = READ_BYTES;
         if self.conn.is_idle(&self.wire.input) {
             self.slot.wait_for(Phase::Idle, Some(now + timeouts.keep_alive));

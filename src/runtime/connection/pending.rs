@@ -136,9 +136,11 @@ impl<S: Service, T: Transport> Connection<S, T> {
             if pending.has_body {
                 self.feed(pending)?;
             }
-            if !self.wire.out.is_empty() {
+            // Chunks of a response without a body are taken as well, though nothing of them is written.
+            let taken = pending.response.take_queued();
+            if taken > 0 || !self.wire.out.is_empty() {
                 self.flush().await?;
-                pending.exchange.written(pending.response.take_queued());
+                pending.exchange.written(taken);
                 continue;
             }
             let news = self.wait(pending).await;
