@@ -37,13 +37,13 @@ class RouteError(TypeError):
 
 
 def direct[Handler: Callable[..., Any]](handler: Handler) -> Handler:
-    """Mark a function that never blocks: it is always called on the worker."""
+    """Mark a function that never blocks. Only a mark so far: raw handlers run on the worker with or without it."""
     handler.__turboapi_pin__ = "direct"  # type: ignore[attr-defined]
     return handler
 
 
 def blocking[Handler: Callable[..., Any]](handler: Handler) -> Handler:
-    """Mark a function that blocks: it is always called on a pool thread."""
+    """Mark a function that blocks. Only a mark so far: raw handlers run on the worker all the same."""
     handler.__turboapi_pin__ = "blocking"  # type: ignore[attr-defined]
     return handler
 
