@@ -88,7 +88,7 @@ pub fn refuse<S: Service, T: Transport>(
         connection.put_busy(&context);
         let mut refusing = pin!(async {
             connection.flush().await?;
-            connection.linger().await
+            connection.linger().await.map(drop)
         });
         let refused = poll_fn(|cx| poll_caught(refusing.as_mut(), cx)).await;
         if !matches!(refused, Ok(Ok(()))) {
@@ -116,6 +116,15 @@ enum End {
     Gone,
     /// So that the peer cannot take what it got for whole.
     Reset,
+}
+
+/// What a closing connection heard of its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Farewell {
+    /// The peer has ended too, or was silent.
+    Heard,
+    /// The peer goes on sending. Closed without a reset, it would wait for room in a window that nobody empties.
+    StillSending,
 }
 
 /// What handling the buffered bytes came to.
@@ -223,11 +232,11 @@ impl<S: Service, T: Transport> Connection<S, T> {
             }
         };
         match end {
-            End::Close => {
-                if let Err(error) = self.linger().await {
-                    log::debug!("{:?}: {error}", self.ends.client);
-                }
-            }
+            End::Close => match self.linger().await {
+                Ok(Farewell::Heard) => {}
+                Ok(Farewell::StillSending) => self.reset(),
+                Err(error) => log::debug!("{:?}: {error}", self.ends.client),
+            },
             End::Gone => {}
             End::Reset => self.reset(),
         }
@@ -478,7 +487,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
     }
 
     /// Closes in good order: what the peer still sends is read for a while, so that no reset overtakes the last answer.
-    async fn linger(&mut self) -> io::Result<()> {
+    async fn linger(&mut self) -> io::Result<Farewell> {
         self.wire.stream().end_writing()?;
         let deadline = self.worker.clock.read() + LINGER;
         self.slot.wait_for(Phase::Linger, Some(deadline));
@@ -486,12 +495,18 @@ impl<S: Service, T: Transport> Connection<S, T> {
         while left > 0 {
             self.wire.input.clear();
             let read = self.wire.read(READ_BYTES).await?;
-            if read == 0 || self.worker.clock.read() >= deadline {
+            if read == 0 {
+                // Where reading was shut here, an empty queue is no word of the peer's.
+                let is_quiet = self.drain_reads <= 1 && left == MAX_LINGER_BYTES;
+                let has_ended = !self.slot.is_reading_shut() && !self.slot.has_expired();
+                return Ok(if has_ended || is_quiet { Farewell::Heard } else { Farewell::StillSending });
+            }
+            if self.worker.clock.read() >= deadline {
                 break;
             }
             left = left.saturating_sub(read);
         }
-        Ok(())
+        Ok(Farewell::StillSending)
     }
 
     /// Closes with a reset: half a response must not look like a whole one.
