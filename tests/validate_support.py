@@ -41,6 +41,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
     with_config,
@@ -269,6 +270,62 @@ class Private(BaseModel):
     _seen: list[int] = PrivateAttr(default_factory=list)
 
 
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    a: int
+    b: str = "b"
+
+
+class Loud(BaseModel):
+    model_config = ConfigDict(str_to_upper=True, coerce_numbers_to_str=True)
+    a: str
+    by_key: dict[str, int] = {}
+
+
+class PrivateAndExtra(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    a: int
+    _seen: list[int] = PrivateAttr(default_factory=list)
+    _mark: str = "m"
+
+
+class PostInit(BaseModel):
+    a: int
+
+    def model_post_init(self, context: Any) -> None:
+        self.a += 1
+
+
+class Made(BaseModel):
+    one: int = 1
+    two: list[int] = [1, 2]
+    three: dict[str, list[int]] = {"k": [1]}
+    four: list[str] = Field(default_factory=list)
+    five: dict[str, int] = Field(default_factory=dict)
+    six: set[int] = Field(default_factory=set)
+    seven: str = Field(default_factory=lambda: "seven")
+    eight: Item = Item(name="n", price=1)
+    nine: tuple[int, ...] = (1, 2)
+    ten: frozenset[int] = frozenset({1})
+
+
+class Base(BaseModel):
+    id: int
+    name: str = "base"
+
+
+class Derived(Base):
+    model_config = ConfigDict(extra="ignore")
+    name: str = "derived"
+    tags: list[str] = []
+
+
+class OpenDict(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    a: int
+    b: NotRequired[Annotated[str, Field(max_length=2)]]
+
+
 class Defaults(BaseModel):
     a: int = Field(default="not an int", validate_default=True)
     b: list[int] = Field(default_factory=list)
@@ -279,6 +336,19 @@ class Defaults(BaseModel):
 class Movie(TypedDict):
     title: str
     year: NotRequired[int]
+
+
+class Subtle(BaseModel):
+    a: int | float
+    b: float | int = 0.5
+    c: bool | int | str | None = None
+    d: Base | Derived | None = None
+    e: Literal["x"] | Colour | str = "x"
+    f: list[int] | list[str] | list[bool] = []
+    g: Annotated[int | str, Field(union_mode="left_to_right")] = 0
+    h: Literal[1] | bool | Level = True
+    i: datetime.date | str | int = 0
+    j: Movie | Item | dict[str, int] = {}
 
 
 class Show(TypedDict, total=False):
@@ -362,7 +432,7 @@ SCHEMAS: dict[str, Any] = {
         for model in [
             Item, Limited, Forbids, Allows, AllowsIntegers, Aliased, ByName, NameLocated, Stripping, Coercing, Strict,
             StrictFields, Finite, Gallery, Tree, Owner, Choosing, Literals, Enums, Containers, Loose, Temporal, Checked,
-            Prepared, Ordered, Private, Defaults, Movie, Show, Point, Shapes, Closed, Normed, ClosedDict, Around, Cyclic, Numbers, Deep, UnicodeNames,
+            Prepared, Ordered, Private, Frozen, Loud, PrivateAndExtra, PostInit, Made, Derived, OpenDict, Subtle, Defaults, Movie, Show, Point, Shapes, Closed, Normed, ClosedDict, Around, Cyclic, Numbers, Deep, UnicodeNames,
         ]
     },
     "list_of_models": list[Item],
@@ -483,30 +553,95 @@ class Case:
             return "raises", fault
 
     def compare(self, body: bytes) -> str:
-        """The native verdict on a body, after holding it against the referee's.
+        """The native verdict on a body, after holding it, and what is built, against the referee's.
 
         Raises:
             AssertionError: they differ.
         """
         assert self.validator is not None
         verdict, detail = self.validator.check(body)
-        if verdict == "unsure":
-            return verdict
+        if verdict == "undecided":
+            return "unsure"
         expected, answer = self.referee(body)
+        if verdict == "unsure":
+            self.compare_unsure(body, expected, answer)
+            return verdict
         assert (verdict, expected) in {("valid", "valid"), ("invalid", "invalid")}, (
             f"{self.name}: {body!r}: {verdict} here, {expected} there: {detail!r} and {answer!r}"
         )
         if verdict == "invalid":
             assert detail == answer, f"{self.name}: {body!r}:\n{detail!r}\n{answer!r}"
             return verdict
-        read = self.validator.read(body)
-        assert repr(read) == repr(json.loads(body)), f"{self.name}: {body!r} reads as {read!r}"
-        if detail:
-            by_json = self.adapter.validator.validate_json(body)
-            assert (repr(by_json), type(by_json)) == (repr(answer), type(answer)), (
-                f"{self.name}: {body!r}: JSON mode gives {by_json!r}, Python mode {answer!r}"
-            )
+        built = self.validator.build(body)
+        if not self.is_whole:
+            pairs = zip(self.fields, built, strict=True)
+            built = {field.name: answer[field.name] if value is ... else value for field, value in pairs}
+        same(built, answer, f"{self.name}: {body!r}")
         return verdict
+
+    def compare_unsure(self, body: bytes, expected: str, answer: Any) -> None:
+        """What Pydantic judges is handed to it as `json.loads` reads it."""
+        assert self.validator is not None
+        if not self.is_whole:
+            received = json.loads(body)
+            built = self.validator.build(body)
+            same(built, [received.get(field.alias, ...) for field in self.fields], f"{self.name}: {body!r}")
+            return
+        try:
+            outcome: tuple[str, Any] = "valid", self.validator.build(body)
+        except ValidationError as fault:
+            outcome = "invalid", fault
+        except Exception as fault:
+            outcome = "raises", fault
+        verdict, built = outcome
+        if verdict == "invalid":
+            try:
+                errors = [{**error, "loc": ("body", *error["loc"])} for error in built.errors(include_url=False)]
+                built = JSONResponse({"detail": jsonable_encoder(errors)}).body
+            except ValueError as fault:
+                verdict, built = "raises", fault
+        assert verdict == expected, f"{self.name}: {body!r}: {outcome!r} here, {answer!r} there"
+        if verdict == "valid":
+            same(built, answer, f"{self.name}: {body!r}")
+        elif verdict == "invalid":
+            assert built == answer, f"{self.name}: {body!r}:\n{built!r}\n{answer!r}"
+        else:
+            assert type(built) is type(answer), f"{self.name}: {body!r}: {built!r} here, {answer!r} there"
+
+
+def same(built: Any, expected: Any, place: str) -> None:
+    """Holds two objects against each other: types, orders, and all that a model keeps.
+
+    Raises:
+        AssertionError: they differ.
+    """
+    assert type(built) is type(expected), f"{place}: {built!r}, not {expected!r}"
+    if isinstance(expected, BaseModel):
+        same(vars(built), vars(expected), place)
+        for name in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
+            assert hasattr(built, name) == hasattr(expected, name), f"{place}: {name} is on one side"
+            if hasattr(expected, name):
+                same(getattr(built, name), getattr(expected, name), f"{place}: {name}")
+        assert list(built.model_fields_set) == list(expected.model_fields_set), place
+    elif dataclasses.is_dataclass(expected):
+        same(vars(built), vars(expected), place)
+    elif isinstance(expected, dict):
+        same(list(built), list(expected), place)
+        for key, value in expected.items():
+            same(built[key], value, f"{place}: {key!r}")
+    elif isinstance(expected, list | tuple):
+        assert len(built) == len(expected), f"{place}: {built!r}, not {expected!r}"
+        for one, other in zip(built, expected, strict=True):
+            same(one, other, place)
+    elif isinstance(expected, set | frozenset):
+        # NaN is not equal to itself.
+        assert sorted(map(repr, built)) == sorted(map(repr, expected)), f"{place}: {built!r}, not {expected!r}"
+    elif isinstance(expected, float):
+        assert repr(built) == repr(expected), f"{place}: {built!r}, not {expected!r}"
+    elif isinstance(expected, enum.Enum) or expected is None or expected is ...:
+        assert built is expected, place
+    else:
+        assert built == expected, f"{place}: {built!r}, not {expected!r}"
 
 
 def finish(coroutine: typing.Coroutine[Any, Any, Any]) -> Any:

@@ -1,18 +1,20 @@
 //! The only place where thread states are made and raw CPython calls are written.
 //!
-//! Owns: attaching and detaching, thread states for life, fresh contexts, calls by vector, references that may be
-//! dropped on any thread, bytes shared with Python. Does not own: what is called.
+//! Owns: attaching and detaching, thread states for life, fresh contexts, calls by vector, objects made past their
+//! `__init__`, references that may be dropped on any thread, bytes shared with Python. Does not own: what is called.
 //! Rule: every `unsafe` block is argued here; nothing above this module names the C API.
 
 mod bytes;
 mod call;
 mod context;
 mod held;
+mod object;
 
 pub use bytes::share_bytes;
 pub use call::{ascii_str, call_positional, is_coroutine, latin1_str};
 pub use context::BaseContext;
 pub use held::Held;
+pub use object::{dict_for, new_instance, set_attribute};
 
 use pyo3::prelude::*;
 

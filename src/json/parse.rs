@@ -50,24 +50,14 @@ pub enum Fault {
 /// # Errors
 /// See [`Fault`].
 pub fn parse(text: &[u8]) -> Result<Value<'_>, Fault> {
-    parse_marked(text).map(|(value, _)| value)
-}
-
-/// As [`parse`], and true if every JSON parser reads the text alike: no byte order mark, no repeated key, no integer
-/// beyond 64 bits, no float out of range.
-///
-/// # Errors
-/// See [`Fault`].
-pub fn parse_marked(text: &[u8]) -> Result<(Value<'_>, bool), Fault> {
-    let has_mark = text.starts_with(BYTE_ORDER_MARK);
     let text = utf8_text(text).ok_or(Fault::Beyond)?;
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, is_plain: !has_mark };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
     parser.skip_space();
     let mut value = Value::Null;
     parser.value(MAX_DEPTH, &mut value)?;
     parser.skip_space();
     match parser.at == text.len() {
-        true => Ok((value, parser.is_plain)),
+        true => Ok(value),
         false => Err(parser.syntax("Extra data", parser.at)),
     }
 }
@@ -97,8 +87,6 @@ struct Parser<'a> {
     bytes: &'a [u8],
     /// Byte offset of what is read next.
     at: usize,
-    /// Nothing was read that other parsers may read differently.
-    is_plain: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -115,9 +103,9 @@ impl<'a> Parser<'a> {
             Some(b'n') if self.take("null") => Value::Null,
             Some(b't') if self.take("true") => Value::Bool(true),
             Some(b'f') if self.take("false") => Value::Bool(false),
-            Some(b'N') if self.take("NaN") => self.float(f64::NAN),
-            Some(b'I') if self.take("Infinity") => self.float(f64::INFINITY),
-            Some(b'-') if self.take("-Infinity") => self.float(f64::NEG_INFINITY),
+            Some(b'N') if self.take("NaN") => Value::Float(f64::NAN),
+            Some(b'I') if self.take("Infinity") => Value::Float(f64::INFINITY),
+            Some(b'-') if self.take("-Infinity") => Value::Float(f64::NEG_INFINITY),
             Some(b'-' | b'0'..=b'9') => return self.number(slot),
             _ => return Err(self.syntax("Expecting value", start)),
         };
@@ -125,12 +113,12 @@ impl<'a> Parser<'a> {
     }
 
     fn object(&mut self, depth: u32) -> Result<Entries<'a>, Fault> {
-        let mut entries = Vec::new();
         self.at += 1;
         self.skip_space();
         if self.take_byte(b'}') {
-            return Ok(entries);
+            return Ok(Vec::new());
         }
+        let mut entries = Vec::with_capacity(FIRST_MEMBERS);
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.syntax("Expecting property name enclosed in double quotes", self.at));
@@ -147,10 +135,7 @@ impl<'a> Parser<'a> {
             }
             self.skip_space();
             if self.take_byte(b'}') {
-                let read = entries.len();
-                let entries = last_wins(entries);
-                self.is_plain &= entries.len() == read;
-                return Ok(entries);
+                return Ok(last_wins(entries));
             }
             self.comma(b'}', "Illegal trailing comma before end of object")?;
         }
@@ -284,22 +269,15 @@ impl<'a> Parser<'a> {
         }
         let digits = &self.text[start..self.at];
         *slot = if self.at != integer_end {
-            let number = digits.parse().map_err(|_| Fault::Beyond)?;
-            self.float(number)
+            Value::Float(digits.parse().map_err(|_| Fault::Beyond)?)
         } else if let Ok(small) = digits.parse() {
             Value::Int(small)
         } else if digits.len() - usize::from(is_negative) <= MAX_INT_DIGITS {
-            self.is_plain = false;
             Value::BigInt(digits)
         } else {
             return Err(Fault::Beyond);
         };
         Ok(())
-    }
-
-    fn float(&mut self, number: f64) -> Value<'a> {
-        self.is_plain &= number.is_finite();
-        Value::Float(number)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -344,6 +322,9 @@ impl<'a> Parser<'a> {
         Fault::Syntax { message, position }
     }
 }
+
+/// Members of an object for which there is room at once.
+const FIRST_MEMBERS: usize = 8;
 
 type Entries<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 

@@ -1,37 +1,52 @@
 //! Request bodies judged without Python: a Pydantic core schema compiled to a tree that reads raw JSON.
 //!
-//! Owns: the verdict on a body, and the 422 answer's bytes. Does not own: making model instances (Pydantic does).
-//! Rule (`verdict_equal`): a verdict is FastAPI's own, to the byte of the error list; where that is not certain the verdict
-//! is [`Verdict::Unsure`] and Pydantic judges.
+//! Owns: the verdict on a body, the 422 answer's bytes, and the objects made of a valid body. Does not own: models whose
+//! making runs Python code (Pydantic makes them).
+//! Rule (`verdict_equal`): a verdict is FastAPI's own, to the byte of the error list, and what is built is what Pydantic
+//! builds; where that is not certain Pydantic judges.
 //! Spec: FastAPI reads a body by `json.loads` and validates the object by `validate_python(..., from_attributes=True)`:
 //! so these are Pydantic's rules for Python input, in lax mode, over what `json.loads` can return.
 //!
-//! Threads: a [`Compiled`] holds no Python reference, is written once and read by all workers.
+//! Threads: a [`Compiled`] is written once and read by all workers; [`Compiled::judge`] touches no Python object and is
+//! called detached, [`Compiled::build`] attached.
 
+mod build;
 mod compile;
 mod node;
 mod python;
 mod recognise;
 mod report;
 mod scalar;
+mod tape;
 mod walk;
 
 pub use compile::{MemberSchema, Unsupported};
 pub use python::register;
+pub use tape::Tape;
 
+use crate::interp::Held;
 use crate::json::parse::{self, Value};
 use node::Node;
+use pyo3::PyAny;
 use report::Report;
+use tape::Recorder;
 use walk::Walk;
 
-/// A body's schema, ready to judge.
+/// A body's schema, ready to judge and to build.
 #[derive(Debug)]
 pub struct Compiled {
     root: Root,
     /// Targets of [`Node::Ref`].
     definitions: Vec<Node>,
-    /// JSON-mode and Python-mode validation give the same for every valid body, as far as the schema goes.
-    json_mode_agrees: bool,
+    /// What [`node::Object`] names: classes, names of fields, defaults, values of literals.
+    objects: Vec<Held<PyAny>>,
+    /// What [`node::Maker`] names: methods `validate_python`.
+    makers: Vec<Held<PyAny>>,
+    deepcopy: Held<PyAny>,
+    /// False where Pydantic makes the objects of every body.
+    is_built_here: bool,
+    /// Pydantic judges every body.
+    is_opaque: bool,
     /// Why parts of the schema are left to Pydantic, for people.
     left_to_pydantic: Vec<String>,
 }
@@ -40,9 +55,16 @@ pub struct Compiled {
 #[derive(Debug)]
 enum Root {
     /// The whole body is one parameter.
-    Whole(Node),
+    Whole(Box<Whole>),
     /// Each parameter is a member of the body.
     Members(Vec<Member>),
+}
+
+#[derive(Debug)]
+struct Whole {
+    node: Node,
+    /// `validate_python` for all of it.
+    validate: Held<PyAny>,
 }
 
 #[derive(Debug)]
@@ -56,40 +78,58 @@ struct Member {
 
 /// What is known of a body.
 #[derive(Debug)]
-pub enum Verdict<'a> {
-    /// Pydantic will accept it.
-    Valid {
-        /// The body, read once: `json::to_python` makes of it what `json.loads` would.
-        value: Value<'a>,
-        /// `SchemaValidator.validate_json(body)` gives the very same as `validate_python(json.loads(body))`.
-        json_mode_agrees: bool,
-    },
+pub enum Judged {
+    /// It is JSON; [`Compiled::build`] makes the value. Where [`Tape::is_for_pydantic`], that may still raise
+    /// `ValidationError`.
+    Valid(Tape),
     /// FastAPI answers 422 with this body.
     Invalid(Vec<u8>),
-    /// FastAPI is to judge.
-    Unsure,
+    /// FastAPI is to read the bytes themselves: `json.loads` may raise something else, or give what no [`Tape`] holds.
+    Undecided,
 }
 
 impl Compiled {
     /// Judges a body that is not empty and whose content type FastAPI reads as JSON.
-    pub fn check<'a>(&self, body: &'a [u8]) -> Verdict<'a> {
-        let (value, is_plain) = match parse::parse_marked(body) {
-            Ok(read) => read,
+    pub fn judge(&self, body: &[u8]) -> Judged {
+        if body.len() > MAX_BODY_BYTES {
+            return Judged::Undecided;
+        }
+        let value = match parse::parse(body) {
+            Ok(value) => value,
             Err(parse::Fault::Syntax { message, position }) => {
-                return Verdict::Invalid(report::syntax_error(message, position))
+                return Judged::Invalid(report::syntax_error(message, position))
             }
-            Err(parse::Fault::Beyond) => return Verdict::Unsure,
+            Err(parse::Fault::Beyond) => return Judged::Undecided,
         };
-        let mut report = Report::default();
+        let mut walk =
+            Walk { definitions: &self.definitions, report: Report::default(), tape: Recorder::new(body) };
         let judged = match &self.root {
-            Root::Whole(node) => Walk::new(&self.definitions, &mut report).whole(node, &value),
-            Root::Members(members) => Walk::new(&self.definitions, &mut report).members(members, &value),
+            Root::Whole(whole) => walk.whole(&whole.node, &value),
+            Root::Members(members) => walk.members(members, &value),
         };
         match judged {
-            Err(walk::Unsure) => Verdict::Unsure,
-            Ok(false) => Verdict::Invalid(report.into_body()),
-            Ok(true) => Verdict::Valid { value, json_mode_agrees: self.json_mode_agrees && is_plain },
+            Ok(false) => return Judged::Invalid(walk.report.into_body()),
+            Ok(true) if self.is_built_here => {}
+            Ok(true) | Err(walk::Unsure) => self.leave_to_pydantic(&mut walk.tape, &value),
         }
+        walk.tape.into_tape().map_or(Judged::Undecided, Judged::Valid)
+    }
+
+    fn leave_to_pydantic(&self, tape: &mut Recorder<'_>, body: &Value<'_>) {
+        match (&self.root, body) {
+            (Root::Members(members), Value::Object(entries)) => {
+                let members = members.iter().map(|member| {
+                    entries.iter().find(|(key, _)| *key == member.alias).map(|(_, value)| value)
+                });
+                tape.leave_to_pydantic(members);
+            }
+            (_, body) => tape.leave_to_pydantic([Some(body)]),
+        }
+    }
+
+    /// True if Pydantic judges every body.
+    pub fn is_opaque(&self) -> bool {
+        self.is_opaque
     }
 
     /// For each part of the schema that Pydantic judges, where it is and why.
@@ -97,3 +137,6 @@ impl Compiled {
         &self.left_to_pydantic
     }
 }
+
+/// Bytes of a body up to which places in it are named by 32 bits.
+const MAX_BODY_BYTES: usize = u32::MAX as usize;

@@ -1,20 +1,21 @@
 //! The compiled schema: what each node accepts, and the errors it reports, rendered beforehand.
 //!
-//! Owns: the shape of the tree. Does not own: building it (`compile`), walking it (`walk`).
-//! Rule: plain data, no Python reference; one variant for each kind of core schema that is decided here.
+//! Owns: the shape of the tree. Does not own: building it (`compile`), walking it (`walk`), making objects (`build`).
+//! Rule: plain data; one variant for each kind of core schema that is decided here. Python objects are named by their
+//! place in the table of [`Compiled`](super::Compiled), so that a walk touches none.
 
 use super::recognise::Recognise;
 use super::report::Fault;
 use regex::Regex;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 #[derive(Debug)]
 pub(super) enum Node {
     /// Pydantic is to judge whatever reaches this.
     Opaque,
     Any,
-    /// Valid if recognised; otherwise Pydantic is to judge.
-    Recognised(Recognise),
+    /// Valid if recognised, and then made by Pydantic; otherwise Pydantic is to judge.
+    Recognised(Recognise, Maker),
     Null(Fault),
     Bool(Bool),
     Int(Box<Int>),
@@ -31,11 +32,13 @@ pub(super) enum Node {
     Default {
         inner: Box<Node>,
         if_missing: IfMissing,
+        default: Default,
     },
     /// Python code runs on what the inner node accepts; what the inner node refuses is refused.
     After(Box<Node>),
-    /// Valid if any choice is; otherwise the errors of all, each under its label.
-    Union(Vec<(String, Node)>),
+    /// Judged here, made by Pydantic.
+    Made(Box<Node>, Maker),
+    Union(Box<Union>),
     Tagged(Box<Tagged>),
     /// An index into the definitions.
     Ref(usize),
@@ -50,6 +53,30 @@ pub(super) enum IfMissing {
     Accept,
     /// Its default, which Pydantic judges, or makes from other fields.
     Ask,
+}
+
+/// The place of a Python object in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Object(pub u32);
+
+/// The place of a validator of Pydantic's, for a part of the schema, in its own table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Maker(pub u32);
+
+/// How a default comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Default {
+    /// There is none.
+    Absent,
+    /// The object itself.
+    Same(Object),
+    /// A deep copy.
+    Copy(Object),
+    /// What a call without arguments gives.
+    Call(Object),
+    List,
+    Dict,
+    Set,
 }
 
 #[derive(Debug)]
@@ -97,25 +124,36 @@ pub(super) struct Float {
 pub(super) struct Str {
     pub coerces_numbers: bool,
     pub strips: bool,
+    pub case: Option<Case>,
     pub min_length: Option<(usize, Fault)>,
     pub max_length: Option<(usize, Fault)>,
     pub pattern: Option<(Regex, Fault)>,
     pub wrong_type: Fault,
 }
 
-/// Values that a literal or a plain enum names.
+/// What a string is turned into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Case {
+    Lower,
+    Upper,
+}
+
+/// Values that a literal or a plain enum names, each with its place among them.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
-    pub strings: HashSet<String>,
-    pub integers: HashSet<i64>,
-    pub has_true: bool,
-    pub has_false: bool,
-    pub has_none: bool,
+    pub strings: HashMap<String, u32>,
+    pub integers: HashMap<i64, u32>,
+    pub true_: Option<u32>,
+    pub false_: Option<u32>,
+    pub none: Option<u32>,
+    /// The first of the objects that they stand for.
+    pub first: u32,
 }
 
 #[derive(Debug)]
 pub(super) struct Literal {
     pub expected: Expected,
+    pub maker: Maker,
     pub other: Fault,
 }
 
@@ -123,6 +161,7 @@ pub(super) struct Literal {
 pub(super) struct Enum {
     pub kind: EnumKind,
     pub expected: Expected,
+    pub maker: Maker,
     pub other: Fault,
 }
 
@@ -152,6 +191,7 @@ pub(super) struct List {
 pub(super) struct Set {
     /// Of a kind whose valid values are hashable, or `Any`.
     pub items: Box<Node>,
+    pub is_frozen: bool,
     pub fails_fast: bool,
     pub wrong_type: Fault,
     pub unhashable: Fault,
@@ -184,8 +224,22 @@ pub(super) struct Dict {
 pub(super) struct Fields {
     pub fields: Vec<Field>,
     pub extra: Extra,
+    pub product: Product,
     pub wrong_type: Fault,
     pub missing: Fault,
+}
+
+/// What is made of fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Product {
+    Model {
+        class: Object,
+        /// The method that sets private attributes up.
+        private_init: Option<Object>,
+    },
+    Dict,
+    /// Something that Pydantic makes.
+    Other,
 }
 
 #[derive(Debug)]
@@ -194,6 +248,8 @@ pub(super) struct Field {
     pub keys: Vec<String>,
     /// Where its errors are, unless under the key that was found.
     pub name: String,
+    /// The name as Python has it, interned.
+    pub name_object: Object,
     pub is_located_by_key: bool,
     pub node: Node,
     pub if_missing: IfMissing,
@@ -203,7 +259,18 @@ pub(super) struct Field {
 pub(super) enum Extra {
     Ignore,
     Forbid(Fault),
+    Keep,
+    /// Kept, if valid.
     Check(Node),
+}
+
+/// Valid if any choice is; otherwise the errors of all, each under its label.
+#[derive(Debug)]
+pub(super) struct Union {
+    pub choices: Vec<(String, Node)>,
+    /// The first valid choice wins, not the best.
+    pub is_ordered: bool,
+    pub maker: Maker,
 }
 
 #[derive(Debug)]

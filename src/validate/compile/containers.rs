@@ -7,7 +7,7 @@ use super::{flag, is_strict, optional, require, Compiler, Config, Schema};
 use crate::validate::node::*;
 use crate::validate::report::Fault;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyList, PyString};
 
 impl<'py> Compiler<'py> {
     pub(super) fn list(&mut self, schema: &Schema<'py>, config: Config<'_, 'py>) -> PyResult<Node> {
@@ -57,6 +57,7 @@ impl<'py> Compiler<'py> {
         }
         Ok(Node::Set(Set {
             items: Box::new(items),
+            is_frozen: kind == "frozenset",
             fails_fast: flag(schema, None, "fail_fast", "")?.unwrap_or(false),
             wrong_type: self.fault(if kind == "set" { "set_type" } else { "frozen_set_type" }, &[])?,
             unhashable: self.fault("set_item_not_hashable", &[])?,
@@ -104,20 +105,11 @@ impl<'py> Compiler<'py> {
         let lengths = self.lengths(schema, "Dictionary")?;
         let keeps_keys_apart = match &keys {
             Node::Any | Node::Literal(_) => true,
-            Node::Str(str) => {
-                !str.strips
-                    && !flag(schema, config, "", "str_to_lower")?.unwrap_or(false)
-                    && !flag(schema, config, "", "str_to_upper")?.unwrap_or(false)
-                    && !changes_case(schema)?
-            }
+            Node::Str(str) => !str.strips && str.case.is_none(),
             _ => false,
         };
-        if !keeps_keys_apart {
-            // The keys of JSON-mode are strings of another kind.
-            self.json_mode_agrees = false;
-            if lengths.min.is_some() || lengths.max.is_some() {
-                return self.opaque("the length of a dict is known only after its keys are converted");
-            }
+        if !keeps_keys_apart && (lengths.min.is_some() || lengths.max.is_some()) {
+            return self.opaque("the length of a dict is known only after its keys are converted");
         }
         Ok(Node::Dict(Box::new(Dict {
             keys,
@@ -159,11 +151,3 @@ impl<'py> Compiler<'py> {
 
 /// Stands in a rendered error for a length known only with the input.
 const NUMBER_HOLE: u32 = 4_039_254_617;
-
-/// True if the keys of a dict change case, so that two of them may become one.
-fn changes_case(schema: &Schema<'_>) -> PyResult<bool> {
-    let Some(keys) = optional(schema, "keys_schema")? else { return Ok(false) };
-    let keys = keys.cast::<PyDict>()?;
-    Ok(flag(keys, None, "to_lower", "")?.unwrap_or(false)
-        || flag(keys, None, "to_upper", "")?.unwrap_or(false))
-}

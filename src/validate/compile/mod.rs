@@ -1,6 +1,7 @@
 //! A Pydantic core schema to a tree of nodes.
 //!
-//! Owns: reading the schema, rendering its errors beforehand. Does not own: what the nodes mean (`walk`).
+//! Owns: reading the schema, rendering its errors beforehand, the table of objects that are needed to build. Does not own:
+//! what the nodes mean (`walk`, `build`).
 //! Rule: only what is decided exactly is compiled; anything else becomes [`Node::Opaque`] with its reason in words, and so
 //! is left to Pydantic. Texts of errors are Pydantic's own, made by `pydantic_core.PydanticKnownError`.
 //! Spec: the `build` functions of pydantic-core 2.41.
@@ -10,11 +11,13 @@ mod objects;
 mod scalars;
 mod unions;
 
-use super::node::{IfMissing, Node};
+use super::node::{IfMissing, Maker, Node, Object, Product};
 use super::recognise::recogniser;
 use super::report::Fault;
-use super::{Compiled, Member, Root};
+use super::{Compiled, Member, Root, Whole};
+use crate::interp::Held;
 use crate::json;
+use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::collections::HashMap;
@@ -45,23 +48,32 @@ pub struct MemberSchema<'py> {
 }
 
 impl Compiled {
-    /// Compiles the core schema of a parameter that is the whole body.
+    /// Compiles the core schema of a parameter that is the whole body. `validator` is the `SchemaValidator` of that schema,
+    /// or whatever stands for it; without one it is made.
     ///
     /// # Errors
-    /// [`Unsupported`] if nothing would be decided.
-    pub fn compile(schema: &Bound<'_, PyAny>) -> Result<Compiled, Unsupported> {
+    /// [`Unsupported`] if the schema, or its pydantic-core, is not one that is known.
+    pub fn compile(
+        schema: &Bound<'_, PyAny>,
+        validator: Option<&Bound<'_, PyAny>>,
+    ) -> Result<Compiled, Unsupported> {
         let mut compiler = Compiler::new(schema.py())?;
-        let root = compiler.node(schema.cast().map_err(PyErr::from)?, None)?;
-        if compiler.is_opaque(&root) {
-            return Err(compiler.unsupported());
-        }
-        Ok(compiler.finish(Root::Whole(root)))
+        let schema = schema.cast::<PyDict>().map_err(PyErr::from)?;
+        let node = compiler.node(schema, None)?;
+        let validate = match validator {
+            Some(validator) => compiler.bind(validator)?,
+            None => {
+                let class = schema.py().import("pydantic_core")?.getattr("SchemaValidator")?;
+                compiler.bind(&class.call1((schema,))?)?
+            }
+        };
+        compiler.finish(Root::Whole(Box::new(Whole { node, validate })))
     }
 
     /// Compiles the core schemas of parameters that are members of the body.
     ///
     /// # Errors
-    /// [`Unsupported`] if nothing would be decided.
+    /// As [`compile`](Self::compile).
     pub fn compile_members(py: Python<'_>, members: Vec<MemberSchema<'_>>) -> Result<Compiled, Unsupported> {
         let mut compiler = Compiler::new(py)?;
         let mut compiled = Vec::with_capacity(members.len());
@@ -69,9 +81,6 @@ impl Compiled {
             compiler.path.push(alias.clone());
             let node = compiler.node(schema.cast().map_err(PyErr::from)?, None)?;
             compiler.path.pop();
-            if compiler.is_opaque(&node) {
-                return Err(compiler.unsupported());
-            }
             let if_missing = match (is_required, validates_default) {
                 (true, _) => IfMissing::Report,
                 (false, true) => IfMissing::Ask,
@@ -80,9 +89,7 @@ impl Compiled {
             let missing = compiler.fault("missing", &[])?;
             compiled.push(Member { alias, node, if_missing, missing });
         }
-        // Pydantic never reads such a body whole.
-        compiler.json_mode_agrees = false;
-        Ok(compiler.finish(Root::Members(compiled)))
+        compiler.finish(Root::Members(compiled))
     }
 }
 
@@ -102,8 +109,12 @@ pub(super) struct Compiler<'py> {
     pub(super) is_defining: bool,
     /// Index and schema of each definition.
     pub(super) places: HashMap<String, (usize, Schema<'py>)>,
-    pub(super) json_mode_agrees: bool,
     left_to_pydantic: Vec<String>,
+    objects: Vec<Held<PyAny>>,
+    /// Parts of the schema that Pydantic makes, each with its configuration.
+    makers: Vec<(Schema<'py>, Option<Bound<'py, PyDict>>)>,
+    /// All definitions met, of which those parts may need some.
+    all_definitions: Bound<'py, PyList>,
     /// Names of the fields that lead to the schema in hand, for reasons.
     pub(super) path: Vec<String>,
 }
@@ -124,41 +135,100 @@ impl<'py> Compiler<'py> {
             raw_definitions: None,
             is_defining: false,
             places: HashMap::new(),
-            json_mode_agrees: true,
             left_to_pydantic: Vec::new(),
+            objects: Vec::new(),
+            makers: Vec::new(),
+            all_definitions: PyList::empty(py),
             path: Vec::new(),
         })
     }
 
-    fn finish(self, root: Root) -> Compiled {
-        Compiled {
+    fn finish(mut self, root: Root) -> Result<Compiled, Unsupported> {
+        let makers = std::mem::take(&mut self.makers);
+        let makers = makers.iter().map(|(schema, config)| self.build_maker(schema, config.as_ref()));
+        // Without one of them, Pydantic makes it all.
+        let makers = makers.collect::<PyResult<Vec<_>>>().ok();
+        let deepcopy = self.py.import("copy")?.getattr("deepcopy")?;
+        let is_opaque = match &root {
+            Root::Whole(whole) => self.is_opaque(&whole.node),
+            Root::Members(members) => members.iter().any(|member| self.is_opaque(&member.node)),
+        };
+        Ok(Compiled {
             root,
             definitions: self.definitions,
-            json_mode_agrees: self.json_mode_agrees,
+            objects: self.objects,
+            is_built_here: makers.is_some(),
+            makers: makers.unwrap_or_default(),
+            deepcopy: Held::new(deepcopy.unbind()),
+            is_opaque,
             left_to_pydantic: self.left_to_pydantic,
-        }
-    }
-
-    fn unsupported(mut self) -> Unsupported {
-        let reason = self.left_to_pydantic.pop();
-        Unsupported { reason: reason.unwrap_or_else(|| "nothing in the schema can be decided".to_owned()) }
+        })
     }
 
     /// True if whatever reaches the node is left to Pydantic.
     fn is_opaque(&self, node: &Node) -> bool {
         match node {
             Node::Opaque => true,
-            Node::Default { inner, .. } | Node::After(inner) => self.is_opaque(inner),
+            Node::Default { inner, .. } | Node::After(inner) | Node::Made(inner, _) => self.is_opaque(inner),
             Node::Ref(target) => matches!(self.definitions.get(*target), Some(Node::Opaque)),
             _ => false,
         }
     }
 
     pub(super) fn opaque(&mut self, reason: &str) -> PyResult<Node> {
-        self.json_mode_agrees = false;
         let place = if self.path.is_empty() { "the body".to_owned() } else { self.path.join(".") };
         self.left_to_pydantic.push(format!("{place}: {reason}"));
         Ok(Node::Opaque)
+    }
+
+    /// Keeps an object for the build.
+    pub(super) fn object(&mut self, object: Bound<'py, PyAny>) -> Object {
+        self.objects.push(Held::new(object.unbind()));
+        Object(self.objects.len() as u32 - 1)
+    }
+
+    /// The place that the next object will have.
+    pub(super) fn next_object(&self) -> u32 {
+        self.objects.len() as u32
+    }
+
+    /// Has Pydantic make what a part of the schema accepts.
+    pub(super) fn maker(&mut self, schema: &Schema<'py>, config: Config<'_, 'py>) -> Maker {
+        self.makers.push((schema.clone(), config.cloned()));
+        Maker(self.makers.len() as u32 - 1)
+    }
+
+    fn build_maker(&self, schema: &Schema<'py>, config: Config<'_, 'py>) -> PyResult<Held<PyAny>> {
+        let whole = if unions::refers(schema.as_any())? && !self.all_definitions.is_empty() {
+            if config
+                .is_some_and(|config| config.len() > usize::from(config.contains("title").unwrap_or(false)))
+            {
+                // The definitions were not made under it, and would be here.
+                return Err(PyNotImplementedError::new_err("definitions under a configuration"));
+            }
+            let whole = PyDict::new(self.py);
+            let is_defined = optional(schema, "ref")?.map(|name| name.extract::<String>()).transpose()?;
+            match is_defined.filter(|name| self.places.contains_key(name)) {
+                Some(name) => {
+                    let reference = PyDict::new(self.py);
+                    reference.set_item("type", "definition-ref")?;
+                    reference.set_item("schema_ref", name)?;
+                    whole.set_item("schema", reference)?;
+                }
+                None => whole.set_item("schema", schema)?,
+            }
+            whole.set_item("type", "definitions")?;
+            whole.set_item("definitions", &self.all_definitions)?;
+            whole
+        } else {
+            schema.clone()
+        };
+        let class = self.py.import("pydantic_core")?.getattr("SchemaValidator")?;
+        self.bind(&class.call1((whole, config))?)
+    }
+
+    fn bind(&self, validator: &Bound<'py, PyAny>) -> PyResult<Held<PyAny>> {
+        Ok(Held::new(validator.getattr("validate_python")?.unbind()))
     }
 
     pub(super) fn node(&mut self, schema: &Schema<'py>, config: Config<'_, 'py>) -> PyResult<Node> {
@@ -177,39 +247,35 @@ impl<'py> Compiler<'py> {
             "tuple" => self.tuple(schema, config),
             "dict" => self.dict(schema, config),
             "model" => self.model(schema),
-            "model-fields" => self.fields(schema, config, "model_attributes_type"),
+            "model-fields" => {
+                // Outside a model: what it makes is a tuple.
+                let fields = self.fields(schema, config, "model_attributes_type", Product::Other)?;
+                Ok(Node::Made(Box::new(fields), self.maker(schema, config)))
+            }
             "typed-dict" => {
                 // Its own configuration, or none: never that of the type around it.
                 let config =
                     optional(schema, "config")?.map(|config| config.cast_into::<PyDict>()).transpose()?;
-                self.fields(schema, config.as_ref(), "dict_type")
+                self.fields(schema, config.as_ref(), "dict_type", Product::Dict)
             }
             "dataclass" => self.dataclass(schema),
             "dataclass-args" => self.dataclass_args(schema, config),
             "nullable" => Ok(Node::Nullable(Box::new(self.inner(schema, config)?))),
             "default" => self.default(schema, config),
-            "function-after" => {
-                self.json_mode_agrees = false;
-                Ok(Node::After(Box::new(self.inner(schema, config)?)))
-            }
+            "function-after" => Ok(Node::After(Box::new(self.inner(schema, config)?))),
             "union" => self.union(schema, config),
             "tagged-union" => self.tagged(schema, config),
             "definitions" => self.definitions(schema, config),
             "definition-ref" => self.reference(schema),
-            "json-or-python" => {
-                self.json_mode_agrees = false;
-                self.node(require(schema, "python_schema")?.cast()?, config)
-            }
+            "json-or-python" => self.node(require(schema, "python_schema")?.cast()?, config),
             "lax-or-strict" if !is_strict(schema, config)? => {
-                self.json_mode_agrees = false;
                 self.node(require(schema, "lax_schema")?.cast()?, config)
             }
             "function-before" | "function-wrap" | "function-plain" => self
                 .opaque("a validator written in Python sees the value first; an `after` validator would not"),
             _ if recogniser(&kind).is_some() && is_unconstrained(schema)? && !is_strict(schema, config)? => {
-                // A decimal made of a JSON number differs from one made of a float.
-                self.json_mode_agrees &= kind != "decimal";
-                recogniser(&kind).map_or(Ok(Node::Opaque), |recognise| Ok(Node::Recognised(recognise)))
+                let maker = self.maker(schema, config);
+                recogniser(&kind).map_or(Ok(Node::Opaque), |recognise| Ok(Node::Recognised(recognise, maker)))
             }
             _ => self.opaque(&format!("values of the kind `{kind}` are judged by Pydantic")),
         }
@@ -228,6 +294,7 @@ impl<'py> Compiler<'py> {
             let place = self.definitions.len();
             self.definitions.push(Node::Opaque);
             self.places.insert(name, (place, definition.clone()));
+            self.all_definitions.append(&definition)?;
             own.push((place, definition));
         }
         let outer = (self.is_defining, self.raw_definitions.take());

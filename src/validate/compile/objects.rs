@@ -7,7 +7,7 @@ use super::{flag, is_strict, optional, require, setting, Compiler, Config, Schem
 use crate::validate::node::*;
 use crate::validate::report::Fault;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyList, PySet, PyString, PyType};
 
 impl<'py> Compiler<'py> {
     pub(super) fn model(&mut self, schema: &Schema<'py>) -> PyResult<Node> {
@@ -17,14 +17,35 @@ impl<'py> Compiler<'py> {
         let class = require(schema, "cls")?;
         // A model's own configuration, or none: never that of the model around it.
         let config = optional(schema, "config")?.map(|config| config.cast_into::<PyDict>()).transpose()?;
-        let inner = self.node(require(schema, "schema")?.cast()?, config.as_ref())?;
-        match optional(schema, "post_init")? {
-            Some(name) if !is_private_init(&class, &name)? => {
-                self.json_mode_agrees = false;
-                Ok(Node::After(Box::new(inner)))
+        let inner = require(schema, "schema")?.cast_into::<PyDict>()?;
+        let post_init = optional(schema, "post_init")?;
+        let private_init = match &post_init {
+            Some(name) if is_private_init(&class, name)? => Some(name.clone()),
+            _ => None,
+        };
+        let is_plain = !flag(schema, None, "root_model", "")?.unwrap_or(false)
+            && require(&inner, "type")?.eq("model-fields")?
+            && class.is_instance_of::<PyType>();
+        let judged = if is_plain {
+            let has_private_init = private_init.is_some();
+            let private_init = private_init.map(|name| self.object(name));
+            let product = Product::Model { class: self.object(class), private_init };
+            let node = self.fields(&inner, config.as_ref(), "model_attributes_type", product)?;
+            match post_init {
+                Some(_) if !has_private_init => Node::After(Box::new(node)),
+                _ => node,
             }
-            _ => Ok(inner),
-        }
+        } else {
+            let node = match require(&inner, "type")?.eq("model-fields")? {
+                true => self.fields(&inner, config.as_ref(), "model_attributes_type", Product::Other)?,
+                false => self.node(&inner, config.as_ref())?,
+            };
+            match post_init {
+                Some(_) if private_init.is_none() => Node::After(Box::new(node)),
+                _ => Node::Made(Box::new(node), self.maker(schema, None)),
+            }
+        };
+        Ok(judged)
     }
 
     /// `model-fields`, and `typed-dict`, which differs in its error for what is no object.
@@ -33,6 +54,7 @@ impl<'py> Compiler<'py> {
         schema: &Schema<'py>,
         config: Config<'_, 'py>,
         wrong_type: &str,
+        product: Product,
     ) -> PyResult<Node> {
         let may_be_left_out = wrong_type == "dict_type";
         let is_total = flag(schema, config, "total", "typed_dict_total")?.unwrap_or(true);
@@ -50,7 +72,7 @@ impl<'py> Compiler<'py> {
             fields.push(field);
         }
         let wrong_type = self.fault(wrong_type, &[])?;
-        self.object(schema, config, fields, wrong_type, "extra_forbidden")
+        self.members(schema, config, fields, product, wrong_type, "extra_forbidden")
     }
 
     /// A dataclass, made from the keyword arguments that an object is taken for.
@@ -62,11 +84,8 @@ impl<'py> Compiler<'py> {
         }
         let inner = self.inner(schema, config.as_ref())?;
         match flag(schema, None, "post_init", "")? {
-            Some(true) => {
-                self.json_mode_agrees = false;
-                Ok(Node::After(Box::new(inner)))
-            }
-            _ => Ok(inner),
+            Some(true) => Ok(Node::After(Box::new(inner))),
+            _ => Ok(Node::Made(Box::new(inner), self.maker(schema, None))),
         }
     }
 
@@ -87,7 +106,9 @@ impl<'py> Compiler<'py> {
         }
         let wrong_type =
             self.fault("dataclass_type", &[("class_name", require(schema, "dataclass_name")?)])?;
-        self.object(schema, config, fields, wrong_type, "unexpected_keyword_argument")
+        let fields =
+            self.members(schema, config, fields, Product::Other, wrong_type, "unexpected_keyword_argument")?;
+        Ok(Node::Made(Box::new(fields), self.maker(schema, config)))
     }
 
     /// One field; `None` where its aliases are beyond us, which is then noted.
@@ -129,14 +150,16 @@ impl<'py> Compiler<'py> {
         };
         self.path.pop();
         let is_located_by_key = flag(field, config, "", "loc_by_alias")?.unwrap_or(true);
-        Ok(Some(Field { keys, name, is_located_by_key, node, if_missing }))
+        let name_object = self.object(PyString::intern(self.py, &name).into_any());
+        Ok(Some(Field { keys, name, name_object, is_located_by_key, node, if_missing }))
     }
 
-    fn object(
+    fn members(
         &mut self,
         schema: &Schema<'py>,
         config: Config<'_, 'py>,
         fields: Vec<Field>,
+        product: Product,
         wrong_type: Fault,
         if_extra: &str,
     ) -> PyResult<Node> {
@@ -149,11 +172,11 @@ impl<'py> Compiler<'py> {
             }
             Some(_) => match optional(schema, "extras_schema")? {
                 Some(extras) => Extra::Check(self.node(extras.cast()?, config)?),
-                None => Extra::Ignore,
+                None => Extra::Keep,
             },
         };
         let missing = self.fault("missing", &[])?;
-        Ok(Node::Fields(Box::new(Fields { fields, extra, wrong_type, missing })))
+        Ok(Node::Fields(Box::new(Fields { fields, extra, product, wrong_type, missing })))
     }
 
     pub(super) fn default(&mut self, schema: &Schema<'py>, config: Config<'_, 'py>) -> PyResult<Node> {
@@ -170,7 +193,23 @@ impl<'py> Compiler<'py> {
         } else {
             IfMissing::Accept
         };
-        Ok(Node::Default { inner: Box::new(self.inner(schema, config)?), if_missing })
+        let default = self.default_value(schema, takes_data)?;
+        Ok(Node::Default { inner: Box::new(self.inner(schema, config)?), if_missing, default })
+    }
+
+    fn default_value(&mut self, schema: &Schema<'py>, takes_data: bool) -> PyResult<Default> {
+        if let Some(factory) = schema.get_item("default_factory")?.filter(|_| !takes_data) {
+            return Ok(match () {
+                () if factory.is(self.py.get_type::<PyList>()) => Default::List,
+                () if factory.is(self.py.get_type::<PyDict>()) => Default::Dict,
+                () if factory.is(self.py.get_type::<PySet>()) => Default::Set,
+                () => Default::Call(self.object(factory)),
+            });
+        }
+        let Some(value) = schema.get_item("default")? else { return Ok(Default::Absent) };
+        let is_hashable = value.hash().is_ok();
+        let value = self.object(value);
+        Ok(if is_hashable { Default::Same(value) } else { Default::Copy(value) })
     }
 
     pub(super) fn reference_if_missing(&self, schema: &Schema<'py>) -> PyResult<IfMissing> {

@@ -96,7 +96,14 @@ impl<'py> Compiler<'py> {
         };
         let coerces_numbers =
             flag(schema, config, "coerce_numbers_to_str", "coerce_numbers_to_str")?.unwrap_or(false);
-        self.json_mode_agrees &= !coerces_numbers;
+        let case = match (
+            flag(schema, config, "to_lower", "str_to_lower")?,
+            flag(schema, config, "to_upper", "str_to_upper")?,
+        ) {
+            (Some(true), _) => Some(Case::Lower),
+            (_, Some(true)) => Some(Case::Upper),
+            _ => None,
+        };
         let limit = |key, config_key, kind| -> PyResult<Option<(usize, Fault)>> {
             let Some(limit) = setting(schema, config, key, config_key)? else { return Ok(None) };
             Ok(Some((limit.extract()?, self.fault(kind, &[(key, limit)])?)))
@@ -104,6 +111,7 @@ impl<'py> Compiler<'py> {
         Ok(Node::Str(Box::new(Str {
             coerces_numbers,
             strips: flag(schema, config, "strip_whitespace", "str_strip_whitespace")?.unwrap_or(false),
+            case,
             min_length: limit("min_length", "str_min_length", "string_too_short")?,
             max_length: limit("max_length", "str_max_length", "string_too_long")?,
             pattern,
@@ -113,11 +121,14 @@ impl<'py> Compiler<'py> {
 
     pub(super) fn literal(&mut self, schema: &Schema<'py>) -> PyResult<Node> {
         let values = require(schema, "expected")?.cast_into::<PyList>()?;
-        let Some(expected) = expected(&values)? else {
+        let Some(expected) = expected(&values, self.next_object())? else {
             return self.opaque("a literal holds something other than strings, integers, booleans and None");
         };
-        let shown = shown(&values)?;
-        Ok(Node::Literal(Literal { expected, other: self.fault("literal_error", &[("expected", shown)])? }))
+        for value in values.iter() {
+            self.object(value);
+        }
+        let other = self.fault("literal_error", &[("expected", shown(&values)?)])?;
+        Ok(Node::Literal(Literal { expected, maker: self.maker(schema, None), other }))
     }
 
     pub(super) fn enumeration(&mut self, schema: &Schema<'py>, config: Config<'_, 'py>) -> PyResult<Node> {
@@ -133,7 +144,8 @@ impl<'py> Compiler<'py> {
         }
         let sub_type: Option<String> =
             optional(schema, "sub_type")?.map(|kind| kind.extract()).transpose()?;
-        let found = expected(&values)?.filter(|found| !found.has_true && !found.has_false && !found.has_none);
+        let found = expected(&values, self.next_object())?
+            .filter(|found| found.true_.is_none() && found.false_.is_none() && found.none.is_none());
         let (Some(expected), Some(kind)) = (
             found,
             match sub_type.as_deref() {
@@ -153,8 +165,11 @@ impl<'py> Compiler<'py> {
         if is_mixed {
             return self.opaque("an enum whose values are not all of its own type");
         }
-        let shown = shown(&values)?;
-        Ok(Node::Enum(Enum { kind, expected, other: self.fault("enum", &[("expected", shown)])? }))
+        for member in members.iter() {
+            self.object(member);
+        }
+        let other = self.fault("enum", &[("expected", shown(&values)?)])?;
+        Ok(Node::Enum(Enum { kind, expected, maker: self.maker(schema, config), other }))
     }
 }
 
@@ -181,21 +196,22 @@ fn whole_number(limit: &Bound<'_, PyAny>) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
 }
 
-/// The values of a literal or an enum; `None` if one is of a type that is not compared here.
-fn expected(values: &Bound<'_, PyList>) -> PyResult<Option<Expected>> {
-    let mut expected = Expected::default();
-    for value in values.iter() {
+/// The values of a literal or an enum, whose objects will stand from `first` on; `None` if one is of a type that is not
+/// compared here.
+fn expected(values: &Bound<'_, PyList>, first: u32) -> PyResult<Option<Expected>> {
+    let mut expected = Expected { first, ..Expected::default() };
+    for (index, value) in (0u32..).zip(values.iter()) {
         if value.is_none() {
-            expected.has_none = true;
+            expected.none = Some(index);
         } else if let Ok(bool) = value.cast_exact::<PyBool>() {
             match bool.is_true() {
-                true => expected.has_true = true,
-                false => expected.has_false = true,
+                true => expected.true_ = Some(index),
+                false => expected.false_ = Some(index),
             }
         } else if value.is_exact_instance_of::<PyString>() {
-            expected.strings.insert(value.extract()?);
+            expected.strings.insert(value.extract()?, index);
         } else if let (true, Ok(number)) = (value.is_exact_instance_of::<PyInt>(), value.extract()) {
-            expected.integers.insert(number);
+            expected.integers.insert(number, index);
         } else {
             return Ok(None);
         }

@@ -13,8 +13,6 @@ impl<'py> Compiler<'py> {
         if has_custom_error(schema)? {
             return self.opaque("a union with an error of its own");
         }
-        // Which choice wins differs between JSON and Python input.
-        self.json_mode_agrees = false;
         let choices = require(schema, "choices")?.cast_into::<PyList>()?;
         let mut compiled = Vec::with_capacity(choices.len());
         for choice in choices.iter() {
@@ -33,7 +31,8 @@ impl<'py> Compiler<'py> {
         if compiled.len() == 1 && collapses {
             return Ok(compiled.remove(0).1);
         }
-        Ok(Node::Union(compiled))
+        let is_ordered = optional(schema, "mode")?.is_some_and(|mode| mode.to_string() == "left_to_right");
+        Ok(Node::Union(Box::new(Union { choices: compiled, is_ordered, maker: self.maker(schema, config) })))
     }
 
     /// The name under which a union reports a choice's errors, as pydantic-core gives it.
@@ -119,7 +118,7 @@ impl<'py> Compiler<'py> {
 const TAG_HOLE: &str = "turboapi-tag-4039254617";
 
 /// True if there is a reference to a definition somewhere in the schema.
-fn refers(schema: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(super) fn refers(schema: &Bound<'_, PyAny>) -> PyResult<bool> {
     if let Ok(dict) = schema.cast::<PyDict>() {
         if optional(dict, "type")?.is_some_and(|kind| kind.eq("definition-ref").unwrap_or(true)) {
             return Ok(true);
