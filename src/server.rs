@@ -208,6 +208,11 @@ impl CoreServer {
         self.running(|server| server.driver().name()).unwrap_or("none")
     }
 
+    /// Requests begun since the start.
+    fn requests(&self) -> u64 {
+        self.stop.lock().as_ref().map_or(0, StopHandle::requests)
+    }
+
     /// How many workers there are.
     fn workers(&self) -> usize {
         self.running(RunningServer::workers).unwrap_or(0)

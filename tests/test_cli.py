@@ -30,7 +30,7 @@ def turboapi(*arguments: str, folder: Path, **options) -> subprocess.CompletedPr
 class Serving:
     """`turboapi run`, from its banner to its end."""
 
-    def __init__(self, *arguments: str, folder: Path, **options) -> None:
+    def __init__(self, *arguments: str, folder: Path, workers: int = WORKERS, **options) -> None:
         command = [
             sys.executable,
             "-m",
@@ -40,7 +40,7 @@ class Serving:
             "--driver",
             DRIVER,
             "--workers",
-            str(WORKERS),
+            str(workers),
         ]
         self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, **options)
         self.lines: list[str] = []

@@ -13,7 +13,20 @@ from turboapi_rs.config import parse_size
 
 pytestmark = pytest.mark.once
 
-OURS = {"cli", "config", "server", "app", "testing", "guest_loop", "__main__", "_core", "plans"}
+OURS = {
+    "cli",
+    "config",
+    "server",
+    "app",
+    "testing",
+    "guest_loop",
+    "loading",
+    "supervised",
+    "supervisor",
+    "__main__",
+    "_core",
+    "plans",
+}
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(turboapi_rs.__path__, "turboapi_rs.")
@@ -61,7 +74,9 @@ def test_unknown_name_is_an_attribute_error():
         ({"port": 65536}, "port: 65536"),
         ({"driver": "x"}, "driver: 'x' is not one of auto, uring, epoll"),
         ({"gil": "maybe"}, "gil: 'maybe'"),
-        ({"isolation": "processes"}, "isolation: 'processes'"),
+        ({"isolation": "containers"}, "isolation: .containers."),
+        ({"max_requests": 5}, "max_requests: workers are replaced with isolation .processes. alone"),
+        ({"max_age": -1, "isolation": "processes"}, "max_age: -1"),
         ({"head_timeout": 0}, "head_timeout: 0"),
         ({"max_body": -5}, "max_body: -5"),
         ({"uds": "a", "fd": 3}, "uds and fd exclude each other"),

@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any, NoReturn
 
 from turboapi_rs._core import ConfigError, StartupError, build_info
 from turboapi_rs.config import ServerConfig, parse_size
-from turboapi_rs.server import Server, serve
+from turboapi_rs.loading import AppNotFound, AppTarget
+from turboapi_rs.server import serve
+from turboapi_rs.supervisor import WorkersFailed
 
 #: The first descriptor that systemd passes.
 _LISTEN_FDS_START = 3
 
-_SIZES = {"max_head", "max_target", "max_body"}
+_SIZES = {"max_head", "max_target", "max_body", "max_rss"}
 _HELP = {
     "host": "address to listen on",
     "port": "port to listen on; 0: the system picks one",
     "uds": "Unix domain socket to listen on",
     "fd": "inherited listening socket",
-    "workers": "worker threads; 0: one per available core",
+    "workers": "worker threads, or processes; 0: one per available core",
     "isolation": "shared, interpreters or processes",
     "gil": "auto, require or refuse",
     "driver": "auto, uring or epoll",
@@ -52,12 +51,11 @@ _HELP = {
     "drain_grace": "seconds that busy connections get at the end",
     "offload_threads": "threads for work that may block",
     "offload_queue": "jobs that may wait for such a thread",
+    "max_requests": "requests after which a worker process is replaced; 0: never (isolation processes)",
+    "max_age": "seconds after which it is replaced; 0: never",
+    "max_rss": "bytes of memory from which it is replaced; 0: never",
     "half_close": "answer peers that have ended their sending side",
 }
-
-
-class AppNotFound(Exception):
-    """The application string leads nowhere. The text names module, attribute and cause."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -106,7 +104,7 @@ def _version() -> int:
     gil = "GIL on" if info["gil_enabled"] else "GIL off"
     print(f"turboapi {info['version']} (Python {info['python']}, {built}, {gil})")
     print(f"drivers: {', '.join(info['drivers'])}")
-    print("isolation: shared")
+    print("isolation: shared, processes")
     return 0
 
 
@@ -124,8 +122,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.fd is None and arguments.uds is None:
             settings["fd"] = _listen_fd()
         config = ServerConfig(**settings)
-        app = load(arguments.app, app_dir=arguments.app_dir, factory=arguments.factory)
-        serve(app, config)
+        serve(AppTarget(arguments.app, app_dir=arguments.app_dir, factory=arguments.factory), config)
     except (ConfigError, AppNotFound) as error:
         return fail(2, str(error))
     except ValueError as error:
@@ -134,6 +131,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return fail(2, f"cannot listen: {error.strerror or error}")
     except StartupError as error:
         return fail(3, f"the application did not start: {error}")
+    except WorkersFailed as error:
+        return fail(error.code, str(error))
     except KeyboardInterrupt:
         return 130
     return 0
@@ -149,53 +148,3 @@ def _listen_fd() -> int | None:
     if int(count) > 1:
         raise ConfigError(f"LISTEN_FDS: {count} sockets were passed, one can be served")
     return _LISTEN_FDS_START
-
-
-def load(target: str, *, app_dir: str = ".", factory: bool = False) -> Any:
-    """Import an application.
-
-    Args:
-        target: `module:attribute`; the attribute may be dotted, and is `app` when left out.
-        app_dir: put in front of the import path.
-        factory: call the attribute; what it returns is the application.
-
-    Raises:
-        AppNotFound: naming module, attribute and cause.
-    """
-    module_name, _, attribute = target.partition(":")
-    attribute = attribute or "app"
-    if not module_name:
-        _lost(target, attribute, "no module is named; write module:attribute, such as main:app")
-    folder = os.path.abspath(app_dir)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise
-        _lost(module_name, attribute, f"{type(error).__name__}: {error}", error)
-    try:
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except AttributeError as error:
-        _lost(module_name, attribute, "the module has no such attribute", error)
-    if factory:
-        if not isinstance(found, Callable):  # type: ignore[arg-type]
-            _lost(module_name, attribute, "it is no factory: it cannot be called")
-        try:
-            found = found()
-        except Exception as error:
-            _lost(module_name, attribute, f"the factory raised {type(error).__name__}: {error}", error)
-    if not isinstance(found, Server) and not callable(found):
-        _lost(
-            module_name,
-            attribute,
-            f"a value of type {type(found).__name__} is neither a Server nor an ASGI application",
-        )
-    return found
-
-
-def _lost(module: str, attribute: str, cause: str, error: BaseException | None = None) -> NoReturn:
-    cause = " ".join(cause.split())
-    raise AppNotFound(f"cannot load attribute {attribute!r} of module {module!r}: {cause}") from error

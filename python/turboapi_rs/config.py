@@ -36,6 +36,8 @@ _COUNTS = (
     "max_in_flight",
     "offload_threads",
     "offload_queue",
+    "max_requests",
+    "max_rss",
 )
 
 _SECONDS = ("head_timeout", "body_timeout", "keep_alive_timeout", "write_timeout", "drain_grace")
@@ -52,7 +54,8 @@ class ServerConfig:
         fd: inherited listening socket, in place of host and port.
         workers: worker threads. 0: one per core this process may use (affinity and cgroup quota).
         driver: `"auto"` (io_uring, or epoll where it is refused, with one log line), `"uring"`, `"epoll"`.
-        isolation: `"shared"`: all workers in the main interpreter. The others have issues of their own and are refused.
+        isolation: `"shared"`: all workers in the main interpreter; `"processes"`: each worker is a process, watched and
+            replaced by a supervisor. For it the application is named by a string.
         gil: `"auto"`, `"require"` (refuse to run without the GIL), `"refuse"` (refuse to run with it).
         loops: `"home"`: one asyncio loop, on worker 0; `"per-worker"`: one each, lifespan run once a worker.
         lifespan: `"auto"`, `"on"`, `"off"`, as in uvicorn.
@@ -74,6 +77,9 @@ class ServerConfig:
         drain_grace: seconds that busy connections get at the drain. Kubernetes 30.
         offload_threads: threads for work that may block. anyio 40.
         offload_queue: jobs that may wait for one.
+        max_requests: requests after which a worker process is replaced by a fresh one. 0: never. gunicorn: the same.
+        max_age: seconds after which it is replaced. 0: never.
+        max_rss: bytes of memory from which it is replaced. 0: never. granian: the same, in MiB.
         half_close: a peer that ends its sending side while its response is pending still gets it. uvicorn: no.
 
     Raises:
@@ -115,6 +121,9 @@ class ServerConfig:
     drain_grace: float = 30.0
     offload_threads: int = 64
     offload_queue: int = 4096
+    max_requests: int = 0
+    max_age: float = 0.0
+    max_rss: int = 0
     half_close: bool = False
 
     def __post_init__(self) -> None:
@@ -140,7 +149,12 @@ class ServerConfig:
             raise ConfigError("uds: the path is empty")
         if self.root_path and not self.root_path.startswith("/"):
             raise ConfigError(f"root_path: {self.root_path!r} does not begin with /")
-        if self.isolation != "shared":
+        if isinstance(self.max_age, bool) or not isinstance(self.max_age, (int, float)) or not 0 <= self.max_age < 1e9:
+            raise ConfigError(f"max_age: {self.max_age!r} is not a number of seconds from 0")
+        for name in ("max_requests", "max_age", "max_rss"):
+            if getattr(self, name) and self.isolation != "processes":
+                raise ConfigError(f"{name}: workers are replaced with isolation 'processes' alone")
+        if self.isolation == "interpreters":
             raise ConfigError(f"isolation: {self.isolation!r} is not there yet; use 'shared'")
 
     @classmethod

@@ -21,6 +21,7 @@ from typing import Any, Union
 
 from turboapi_rs._core import CoreServer, Request, StartupError, set_log_level
 from turboapi_rs.config import ConfigError, ServerConfig, check_gil
+from turboapi_rs.loading import AppTarget
 
 __all__ = ["ConfigError", "RouteError", "Server", "StartupError", "blocking", "direct", "serve"]
 
@@ -185,15 +186,23 @@ class Server:
             raise RuntimeError("the server was started already")
 
 
-def make_core(app: Any, config: ServerConfig) -> CoreServer:
+def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -> CoreServer:
     """Make the native server of an application: a `Server`, a FastAPI app, or any ASGI 3 app.
+
+    Args:
+        app: the application.
+        config: settings.
+        fds: listening sockets to serve on, in place of those that `config` names.
 
     Raises:
         ConfigError: a setting is wrong, or `app` is no application.
     """
     check_gil(config)
     set_log_level(config.log_level)
-    core = CoreServer(config.to_core())
+    settings = config.to_core()
+    if fds is not None:
+        settings.update(bind="fd", fds=fds)
+    core = CoreServer(settings)
     if isinstance(app, Server):
         app.install(core)
         with app._lock:
@@ -228,23 +237,40 @@ def serve(app: Any, config: ServerConfig | None = None, **settings: Any) -> None
     """Serve an application until SIGINT or SIGTERM, then drain.
 
     Args:
-        app: a `Server`, a FastAPI or `TurboAPI` app, or any ASGI 3 application.
+        app: a `Server`, a FastAPI or `TurboAPI` app, or any ASGI 3 application; or a string that names one, such as
+            `"main:app"`, which other isolations than `"shared"` need.
         config: settings; single ones may be given by name as well.
 
     Raises:
         ConfigError: a setting is wrong.
+        AppNotFound: a string leads to no application.
         OSError: the address cannot be listened on.
         StartupError: the application refused to start; the text is its own.
+        WorkersFailed: isolation `"processes"`: the workers do not start, or do not end as they should.
 
     Threads: on the main thread, signals stop the server (a second one cuts it) and their handlers are put back
     afterwards. On another thread no signal is handled: stop it through `testing.LiveServer` or your own means.
     """
     config = ServerConfig.of(config, **settings)
-    core = make_core(app, config)
+    if isinstance(app, str):
+        app = AppTarget(app)
+    if config.isolation == "processes":
+        return _serve_from_processes(app, config)
+    core = make_core(app.load() if isinstance(app, AppTarget) else app, config)
     with _signals(core):
         core.start()
         print(banner(core, config), file=sys.stderr, flush=True)
-        _wait(core)
+        wait(core)
+
+
+def _serve_from_processes(app: Any, config: ServerConfig) -> None:
+    if not isinstance(app, AppTarget):
+        raise ConfigError("isolation: 'processes' needs the application as a string, such as 'main:app'")
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigError("isolation: 'processes' is supervised by the main thread, and this is another one")
+    from turboapi_rs.supervisor import supervise
+
+    supervise(app, config)
 
 
 def banner(core: CoreServer, config: ServerConfig) -> str:
@@ -263,8 +289,8 @@ def banner(core: CoreServer, config: ServerConfig) -> str:
     )
 
 
-def _wait(core: CoreServer) -> None:
-    """Wait for the end. On the main thread, signal handlers run as soon as their signal comes.
+def wait(core: CoreServer) -> None:
+    """Wait for the end of a server. On the main thread, signal handlers run as soon as their signal comes.
 
     A signal that arrives just before a lock is waited for would be seen only when the lock is released. A byte in a
     socket, written by the interpreter's own C handler, cannot be missed.

@@ -7,7 +7,7 @@
 use super::config::StartError;
 use parking_lot::{Condvar, Mutex};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -35,10 +35,25 @@ pub enum Gate {
 
 const GATES: usize = 3;
 
+/// Requests that one worker has begun to answer. Written by that worker alone, read by any thread.
+///
+/// On a cache line (of 128 bytes: they are fetched in pairs) of its own, so that workers do not slow each other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct RequestCount(AtomicU64);
+
+impl RequestCount {
+    /// One more. There is one writer, so that no atomic addition is needed.
+    pub fn add(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
 /// Shared by all workers and the server's owner.
 #[derive(Debug)]
 pub struct Control {
     workers: usize,
+    counts: Vec<Arc<RequestCount>>,
     order: AtomicU8,
     state: Mutex<State>,
     changed: Condvar,
@@ -59,10 +74,21 @@ impl Control {
         let state = State { wakers: vec![None; workers], ..State::default() };
         Arc::new(Control {
             workers,
+            counts: (0..workers).map(|_| Arc::default()).collect(),
             order: AtomicU8::new(Order::Serve as u8),
             state: Mutex::new(state),
             changed: Condvar::new(),
         })
+    }
+
+    /// Where `worker` counts its requests.
+    pub fn count_of(&self, worker: usize) -> Arc<RequestCount> {
+        self.counts[worker].clone()
+    }
+
+    /// Requests begun so far, by all workers.
+    pub fn requests(&self) -> u64 {
+        self.counts.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
     }
 
     /// The order in force.
@@ -176,6 +202,11 @@ impl StopHandle {
     pub fn stop(&self) {
         let order = if self.0.order() == Order::Serve { Order::Drain } else { Order::Cut };
         self.0.give(order);
+    }
+
+    /// Requests begun so far, by all workers.
+    pub fn requests(&self) -> u64 {
+        self.0.requests()
     }
 
     /// Cuts everything.

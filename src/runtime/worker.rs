@@ -7,7 +7,7 @@
 use super::accept::Acceptor;
 use super::clock::Clock;
 use super::config::{Driver, RuntimeConfig, StartError};
-use super::control::{Control, Gate, Order};
+use super::control::{Control, Gate, Order, RequestCount};
 use super::guest;
 use super::signal::{Signal, Turns};
 use super::slots::Slots;
@@ -51,6 +51,8 @@ pub struct Worker<S> {
     pub draining: Signal,
     /// Requests being answered through an exchange. Others are answered within one call.
     pub in_flight: Cell<usize>,
+    /// Requests begun so far.
+    pub requests: Arc<RequestCount>,
     /// Connections being served.
     pub connections: Cell<usize>,
     /// Connections beyond the limit, reading their 503.
@@ -146,6 +148,7 @@ async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
         clock: Clock::new(),
         draining: Signal::default(),
         in_flight: Cell::new(0),
+        requests: control.count_of(index),
         connections: Cell::new(0),
         refused: Cell::new(0),
         max_connections: share(config.max_connections),

@@ -383,6 +383,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
     }
 
     fn call(&mut self, head: RequestHead, route: S::Route, body: RequestBody) -> Result<Step<S>, ConnError> {
+        self.worker.requests.add();
         let context = self.context_of(&head);
         // What holds for an answer of now need not hold for a later one: the body may be read by then.
         let later = head.reply_context();
