@@ -41,6 +41,8 @@ pub struct CoreServer {
     lifespan: String,
     state: Mutex<State>,
     stop: Mutex<Option<StopHandle>>,
+    /// `cut` was called before there was anything to cut.
+    is_cut: AtomicBool,
     is_running: AtomicBool,
 }
 
@@ -78,6 +80,7 @@ impl CoreServer {
             lifespan: settings.text("lifespan")?.unwrap_or_else(|| "auto".to_owned()),
             state: Mutex::new(State::Open { table: Table::default(), asgi: None }),
             stop: Mutex::new(None),
+            is_cut: AtomicBool::new(false),
             is_running: AtomicBool::new(false),
         })
     }
@@ -151,6 +154,12 @@ impl CoreServer {
         let config = self.config.clone();
         let started = py.detach(move || {
             let server = runtime::start(config, factory)?;
+            // Known before the application has started: its start can be cut short.
+            let handle = server.stop_handle();
+            *self.stop.lock() = Some(handle.clone());
+            if self.is_cut.load(Ordering::Acquire) {
+                handle.cut();
+            }
             match server.wait_started() {
                 Ok(()) => Ok(server),
                 Err(error) => {
@@ -162,7 +171,6 @@ impl CoreServer {
             }
         });
         let server = started.map_err(raise)?;
-        *self.stop.lock() = Some(server.stop_handle());
         self.is_running.store(true, Ordering::Release);
         *self.state.lock() = State::Running(server);
         Ok(())
@@ -176,8 +184,9 @@ impl CoreServer {
         }
     }
 
-    /// Cuts everything.
+    /// Cuts everything. A start that is still under way fails.
     fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
         let handle = self.stop.lock().clone();
         if let Some(handle) = handle {
             handle.cut();
@@ -347,6 +356,10 @@ impl<'py> Settings<'_, 'py> {
             max_in_flight: self.count("max_in_flight", usual.max_in_flight)?,
             offload_threads: self.count("offload_threads", usual.offload_threads)?,
             offload_queue: self.count("offload_queue", usual.offload_queue)?,
+            uds_mode: self
+                .item("uds_mode")?
+                .map(|value| value.extract().map_err(|_| wrong("uds_mode", "permission bits")))
+                .transpose()?,
             half_close: self.item("half_close")?.is_some_and(|value| value.is_truthy().unwrap_or(false)),
             ..usual
         })
@@ -365,7 +378,11 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     info.set_item("python", py.version().split(' ').next())?;
     info.set_item("free_threaded", interp::IS_FREE_THREADED_BUILD)?;
     info.set_item("gil_enabled", !interp::is_gil_disabled(py))?;
-    info.set_item("drivers", if cfg!(target_os = "linux") { vec!["uring", "epoll"] } else { vec!["epoll"] })?;
+    // Tried for real: what is built in says nothing of what this system lets run.
+    let (driver, refusal) = py.detach(runtime::usable_driver);
+    info.set_item("driver", driver.name())?;
+    info.set_item("uring_refusal", refusal)?;
+    info.set_item("cores", runtime::available_cores())?;
     Ok(info)
 }
 

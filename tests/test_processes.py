@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from turboapi_rs import ConfigError, Server, serve
 
+from tests.conftest import DRIVER
+from tests.support.command import ANY_PORT, Command, turboapi
 from tests.support.wire import Connection, request_bytes
-from tests.test_cli import Serving, turboapi
 
 pytestmark = pytest.mark.once
 
@@ -61,13 +62,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def supervised(folder: Path) -> Iterator[Callable[..., Serving]]:
+def supervised(folder: Path) -> Iterator[Callable[..., Command]]:
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments: str, workers: int = 2, **options) -> Serving:
-            where = [] if "--uds" in arguments else ["--port", "0"]
-            arguments = ("served:server", "--isolation", "processes", *where, *arguments)
-            return stack.enter_context(Serving(*arguments, folder=folder, workers=workers, **options))
+        def start(*arguments: str, workers: int = 2, **options) -> Command:
+            place = () if "--uds" in arguments else ANY_PORT
+            options.setdefault("place", place)
+            isolation = ("--isolation", "processes", "--driver", DRIVER, "--workers", str(workers))
+            return stack.enter_context(Command("served:server", *isolation, *arguments, folder=folder, **options))
 
         yield start
 
@@ -77,7 +79,7 @@ def ask(port: int, path: str) -> bytes:
         return connection.exchange(request_bytes("GET", path)).body
 
 
-def pids(serving: Serving, count: int) -> set[int]:
+def pids(serving: Command, count: int) -> set[int]:
     """Ask until so many workers have answered."""
     found: set[int] = set()
 
@@ -111,13 +113,13 @@ def test_workers_share_a_port_and_drain_at_the_end(supervised):
     serving = supervised()
     assert re.search(r"2 processes, (io_uring|epoll), isolation processes", serving.banner)
     workers = pids(serving, 2)
-    assert serving.process.pid not in workers
+    assert serving.pid not in workers
     with Connection(("127.0.0.1", serving.port)) as connection:
         connection.send(request_bytes("GET", "/slow"))
         pids(serving, 2)
-        serving.process.send_signal(signal.SIGTERM)
+        serving.send(signal.SIGTERM)
         assert int(connection.read_answer().body) in workers
-    assert serving.process.wait(SOON) == 0
+    assert serving.wait(SOON) == 0
     assert all(is_gone(pid) for pid in workers)
 
 
@@ -127,9 +129,9 @@ def test_interrupt_of_the_whole_group_drains_once(supervised):
     with Connection(("127.0.0.1", serving.port)) as connection:
         connection.send(request_bytes("GET", "/slow"))
         pids(serving, 2)
-        os.killpg(serving.process.pid, signal.SIGINT)
+        os.killpg(serving.pid, signal.SIGINT)
         assert int(connection.read_answer().body) in workers
-    assert serving.process.wait(SOON) == 0
+    assert serving.wait(SOON) == 0
 
 
 def test_second_signal_cuts(supervised):
@@ -137,11 +139,11 @@ def test_second_signal_cuts(supervised):
     with Connection(("127.0.0.1", serving.port)) as connection:
         connection.send(request_bytes("GET", "/endless"))
         pids(serving, 2)
-        serving.process.send_signal(signal.SIGTERM)
+        serving.send(signal.SIGTERM)
         # The listener is gone once the drain has begun.
         until(lambda: refuses(serving.port))
-        serving.process.send_signal(signal.SIGTERM)
-        assert serving.process.wait(SOON) == 0
+        serving.send(signal.SIGTERM)
+        assert serving.wait(SOON) == 0
 
 
 def refuses(port: int) -> bool:
@@ -166,7 +168,7 @@ def test_hangup_replaces_all_workers_and_refuses_nobody(supervised):
     clients = [threading.Thread(target=ask_on) for _ in range(2)]
     for client in clients:
         client.start()
-    serving.process.send_signal(signal.SIGHUP)
+    serving.send(signal.SIGHUP)
     try:
         until(lambda: faults or (len(seen - before) == 2 and all(is_gone(pid) for pid in before)))
     finally:
@@ -181,8 +183,8 @@ def test_hangup_keeps_the_old_workers_when_the_new_ones_do_not_start(supervised,
     serving = supervised()
     before = pids(serving, 2)
     (folder / "served.py").write_text("1/0\n")
-    serving.process.send_signal(signal.SIGHUP)
-    until(lambda: any("the worker before it goes on" in line for line in serving.lines))
+    serving.send(signal.SIGHUP)
+    until(lambda: any("the worker before it goes on" in line for line in serving.log().splitlines()))
     assert pids(serving, 2) == before
     assert serving.end() == 0
 
@@ -200,7 +202,7 @@ def test_worker_that_dies_is_started_again(supervised, how):
             assert connection.read_to_end() == b""
         until(lambda: any(is_gone(pid) for pid in before))
         dead = next(pid for pid in before if is_gone(pid))
-    until(lambda: any("another one is started" in line for line in serving.lines))
+    until(lambda: any("another one is started" in line for line in serving.log().splitlines()))
     after: set[int] = set()
 
     def has_new() -> bool:
@@ -209,7 +211,9 @@ def test_worker_that_dies_is_started_again(supervised, how):
 
     until(has_new)
     says = "SIGKILL" if how == "killed" else "code 9"
-    assert any(f"worker process {dead} " in line and says in line for line in serving.lines), serving.lines
+    assert any(f"worker process {dead} " in line and says in line for line in serving.log().splitlines()), (
+        serving.log().splitlines()
+    )
     assert serving.end() == 0
 
 
@@ -259,7 +263,7 @@ def test_workers_end_with_a_supervisor_that_is_killed(supervised):
     serving = supervised()
     workers = pids(serving, 2)
     serving.process.kill()
-    serving.process.wait(SOON)
+    serving.wait(SOON)
     until(lambda: all(is_gone(pid) for pid in workers))
     assert refuses(serving.port)
 

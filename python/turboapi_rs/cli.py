@@ -2,7 +2,7 @@
 
 Owns: arguments, finding the application, exit codes. Does not own: serving (`turboapi_rs.server`).
 Rule: a wrong argument, an app that cannot be found or bound: exit 2 and one line; an app that refuses to start: exit 3
-and its own message. Tracebacks only with `--log-level debug`.
+and its own message; a signal before the start: 128 and its number. Tracebacks only with `--log-level debug`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import re
 import sys
 import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
 
+from turboapi_rs import gil
 from turboapi_rs._core import ConfigError, StartupError, build_info
-from turboapi_rs.config import ServerConfig, parse_size
+from turboapi_rs.config import CHOICES, ServerConfig, parse_size
 from turboapi_rs.loading import AppNotFound, AppTarget
 from turboapi_rs.server import serve
 from turboapi_rs.supervisor import WorkersFailed
@@ -26,17 +30,18 @@ _SIZES = {"max_head", "max_target", "max_body", "max_rss"}
 _HELP = {
     "host": "address to listen on",
     "port": "port to listen on; 0: the system picks one",
-    "uds": "Unix domain socket to listen on",
-    "fd": "inherited listening socket",
-    "workers": "worker threads, or processes; 0: one per available core",
-    "isolation": "shared, interpreters or processes",
-    "gil": "auto, require or refuse",
-    "driver": "auto, uring or epoll",
-    "loops": "home (one event loop) or per-worker",
-    "lifespan": "auto, on or off",
+    "uds": "Unix domain socket to listen on, in place of host and port",
+    "uds_mode": "permission bits of the socket's file, octal",
+    "fd": "inherited listening socket, in place of host and port; LISTEN_FDS of systemd is honoured",
+    "workers": "worker threads, or processes; 0: one per available core; left out: the same, but 1 where the GIL is on",
+    "isolation": "what a worker's Python world is",
+    "gil": "auto: say so when it is on; require, refuse: exit 2 when it is off, on",
+    "driver": "auto: io_uring, or epoll where it is refused",
+    "loops": "home: one event loop; per-worker: one each",
+    "lifespan": "as in uvicorn",
     "root_path": "prefix that a proxy has taken off",
     "forwarded_allow_ips": "proxies to believe: addresses, networks, or *",
-    "log_level": "debug, info, warning, error or off",
+    "log_level": "what is logged; debug adds tracebacks of the start",
     "backlog": "connections the kernel queues",
     "max_head": "bytes of request head (431)",
     "max_fields": "fields of a request (431)",
@@ -66,50 +71,117 @@ def main(argv: list[str] | None = None) -> int:
     return _run(arguments)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"turboapi: {message.removeprefix('argument ')}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="turboapi", description="Serve ASGI, FastAPI and raw applications.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser = _Parser(prog="turboapi", description="Serve ASGI, FastAPI and raw applications.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{run,version}")
     run = commands.add_parser(
-        "run", help="serve an application", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        "run",
+        help="serve an application",
+        allow_abbrev=False,
+        epilog="A SIZE is a number of bytes: 65536, 64KiB (65,536), 64KB or 64K (64,000); M and G likewise.",
     )
     run.add_argument("app", help="module:attribute, such as main:app")
     run.add_argument("--factory", action="store_true", help="call the attribute to get the application")
     run.add_argument("--app-dir", default=".", help="folder to import from")
     for field in dataclasses.fields(ServerConfig):
         option = "--" + field.name.replace("_", "-")
-        text = _HELP[field.name]
-        if field.name == "half_close":
-            run.add_argument(option, action="store_true", help=text)
-        elif field.name in _SIZES:
-            run.add_argument(option, type=_size, default=field.default, metavar="SIZE", help=text)
-        elif isinstance(field.default, (int, float)):
-            run.add_argument(option, type=type(field.default), default=field.default, metavar="N", help=text)
+        # What was not given stays away: an explicit default may contradict another option.
+        common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": _help(field)}
+        if isinstance(field.default, bool):
+            run.add_argument(option, action="store_true", **common)
+        elif field.name in CHOICES:
+            run.add_argument(option, metavar="|".join(CHOICES[field.name]), **common)
         else:
-            kind = int if field.name == "fd" else str
-            run.add_argument(option, type=kind, default=field.default, help=text)
-    commands.add_parser("version", help="say what this build is")
+            kind, metavar = _kind(field)
+            run.add_argument(option, type=kind, metavar=metavar, **common)
+    commands.add_parser("version", help="say what this build is and what it can do here", allow_abbrev=False)
     return parser
 
 
-def _size(text: str) -> int:
-    try:
-        return parse_size(text)
-    except ConfigError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _help(field: dataclasses.Field[Any]) -> str:
+    text = _HELP[field.name]
+    if field.default in (None, "", False):
+        return text
+    return f"{text} (default: {field.default})"
+
+
+def _kind(field: dataclasses.Field[Any]) -> tuple[Callable[[str], Any], str]:
+    """How the text of an option is read, and what it is called in the help."""
+    if field.name in _SIZES:
+        return _reader(parse_size), "SIZE"
+    if field.name == "uds_mode":
+        return _reader(_octal), "MODE"
+    if isinstance(field.default, float):
+        return _reader(float, "a number of seconds"), "SECONDS"
+    if isinstance(field.default, int) or field.name in ("workers", "fd"):
+        return _reader(_whole, "a whole number"), "N"
+    return str, field.name.removeprefix("forwarded_allow_").upper()
+
+
+def _reader(read: Callable[[str], Any], wanted: str = "") -> Callable[[str], Any]:
+    """Have what is wrong with a value said in our words."""
+
+    def reader(text: str) -> Any:
+        try:
+            return read(text)
+        except ConfigError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
+
+    return reader
+
+
+def _whole(text: str) -> int:
+    # `int` alone takes underscores and digits of other scripts.
+    if re.fullmatch(r"-?[0-9]+", text) is None:
+        raise ValueError
+    return int(text)
+
+
+def _octal(text: str) -> int:
+    if re.fullmatch(r"(0o)?[0-7]{1,4}", text) is None:
+        raise ConfigError(f"{text!r} is not permission bits in octal, such as 660")
+    return int(text, 8)
 
 
 def _version() -> int:
     info = build_info()
-    built = "free-threaded build" if info["free_threaded"] else "GIL build"
-    gil = "GIL on" if info["gil_enabled"] else "GIL off"
-    print(f"turboapi {info['version']} (Python {info['python']}, {built}, {gil})")
-    print(f"drivers: {', '.join(info['drivers'])}")
-    print("isolation: shared, processes")
+    free = info["free_threaded"]
+    why = gil.reason()
+    state = "GIL off" if why is None else "GIL on"
+    print(f"turboapi {info['version']} (Python {info['python']}, {'free-threaded' if free else 'GIL'} build, {state})")
+    if why is not None and free:
+        print(f"gil: on: {why}")
+    refusal = info["uring_refusal"]
+    print(f"driver: {info['driver']}" + (f" (io_uring is refused here: {refusal})" if refusal else ""))
+    print(f"isolation: {', '.join(filter(_is_there, CHOICES['isolation']))}")
+    print(f"cores: {info['cores']}")
     return 0
 
 
+def _is_there(isolation: str) -> bool:
+    try:
+        ServerConfig(isolation=isolation)
+    except ConfigError:
+        return False
+    return True
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    is_debug = arguments.log_level == "debug"
+    given = {
+        field.name: getattr(arguments, field.name)
+        for field in dataclasses.fields(ServerConfig)
+        if hasattr(arguments, field.name)
+    }
+    is_debug = given.get("log_level") == "debug"
 
     def fail(code: int, message: str) -> int:
         if is_debug:
@@ -118,14 +190,11 @@ def _run(arguments: argparse.Namespace) -> int:
         return code
 
     try:
-        settings = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(ServerConfig)}
-        if arguments.fd is None and arguments.uds is None:
-            settings["fd"] = _listen_fd()
-        config = ServerConfig(**settings)
+        config = ServerConfig(**_with_place(given))
         serve(AppTarget(arguments.app, app_dir=arguments.app_dir, factory=arguments.factory), config)
-    except (ConfigError, AppNotFound) as error:
-        return fail(2, str(error))
-    except ValueError as error:
+    except ConfigError as error:
+        return fail(2, _with_options(str(error)))
+    except (AppNotFound, ValueError) as error:
         return fail(2, str(error))
     except OSError as error:
         return fail(2, f"cannot listen: {error.strerror or error}")
@@ -133,9 +202,31 @@ def _run(arguments: argparse.Namespace) -> int:
         return fail(3, f"the application did not start: {error}")
     except WorkersFailed as error:
         return fail(error.code, str(error))
+    except RuntimeError as error:
+        return fail(1, str(error))
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _with_place(given: dict[str, Any]) -> dict[str, Any]:
+    """Add the socket that systemd passed, and refuse two places to listen on."""
+    places = [name for name in ("uds", "fd") if given.get(name) is not None]
+    others = [name for name in ("host", "port") if name in given]
+    inherited = _listen_fd() if "fd" not in given else None
+    if inherited is not None and (places or others):
+        raise ConfigError(f"{(places + others)[0]}: LISTEN_FDS passed a socket to listen on: leave this out")
+    if len(places) == 1 and others:
+        raise ConfigError(f"{others[0]} and {places[0]} exclude each other: give one")
+    return given if inherited is None else {**given, "fd": inherited}
+
+
+def _with_options(message: str) -> str:
+    """Name settings as the command line does."""
+    names = {field.name for field in dataclasses.fields(ServerConfig)}
+    head, colon, rest = message.partition(":")
+    words = [f"--{word.replace('_', '-')}" if word in names else word for word in head.split(" ")]
+    return " ".join(words) + colon + rest if words[0].startswith("--") else message
 
 
 def _listen_fd() -> int | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 from typing import Any
 
 from turboapi_rs._core import ConfigError
 
-__all__ = ["ConfigError", "ServerConfig", "check_gil", "parse_size"]
+__all__ = ["CHOICES", "ConfigError", "ServerConfig", "parse_size"]
 
-_CHOICES = {
+#: Settings that are one word of some.
+CHOICES = {
     "driver": ("auto", "uring", "epoll"),
     "isolation": ("shared", "interpreters", "processes"),
     "gil": ("auto", "require", "refuse"),
@@ -26,7 +26,6 @@ _CHOICES = {
 }
 
 _COUNTS = (
-    "workers",
     "backlog",
     "max_head",
     "max_fields",
@@ -40,6 +39,8 @@ _COUNTS = (
     "max_rss",
 )
 
+_TEXTS = ("host", "root_path", "forwarded_allow_ips")
+
 _SECONDS = ("head_timeout", "body_timeout", "keep_alive_timeout", "write_timeout", "drain_grace")
 
 
@@ -51,8 +52,10 @@ class ServerConfig:
         host: address to listen on. A name is resolved once.
         port: TCP port, 0 to 65535. 0: the system picks one.
         uds: path of a Unix domain socket to listen on, in place of host and port.
+        uds_mode: permission bits of the socket's file, 0 to 0o777. None: what the umask leaves. uvicorn: 0o666.
         fd: inherited listening socket, in place of host and port.
-        workers: worker threads. 0: one per core this process may use (affinity and cgroup quota).
+        workers: worker threads. 0: one per core this process may use (affinity and cgroup quota). None: the same, but
+            one where the GIL is on.
         driver: `"auto"` (io_uring, or epoll where it is refused, with one log line), `"uring"`, `"epoll"`.
         isolation: `"shared"`: all workers in the main interpreter; `"processes"`: each worker is a process, watched and
             replaced by a supervisor. For it the application is named by a string.
@@ -97,8 +100,9 @@ class ServerConfig:
     host: str = "127.0.0.1"
     port: int = 8000
     uds: str | None = None
+    uds_mode: int | None = None
     fd: int | None = None
-    workers: int = 0
+    workers: int | None = None
     driver: str = "auto"
     isolation: str = "shared"
     gil: str = "auto"
@@ -127,26 +131,24 @@ class ServerConfig:
     half_close: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
                 raise ConfigError(f"{name}: {value!r} is not one of {', '.join(choices)}")
         for name in _COUNTS:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ConfigError(f"{name}: {value!r} is not a whole number from 0")
+            _check_whole(name, getattr(self, name))
+        if self.workers is not None:
+            _check_whole("workers", self.workers)
         for name in _SECONDS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e9:
                 raise ConfigError(f"{name}: {value!r} is not a number of seconds above 0")
-        if isinstance(self.port, bool) or not isinstance(self.port, int) or not 0 <= self.port <= 65535:
-            raise ConfigError(f"port: {self.port!r} is not a whole number from 0 to 65535")
-        if self.uds is not None and self.fd is not None:
-            raise ConfigError("uds and fd exclude each other: give one")
-        if self.fd is not None and (isinstance(self.fd, bool) or not isinstance(self.fd, int) or self.fd < 0):
-            raise ConfigError(f"fd: {self.fd!r} is not a descriptor")
-        if self.uds is not None and not self.uds:
-            raise ConfigError("uds: the path is empty")
+        for name in _TEXTS:
+            value = getattr(self, name)
+            if not isinstance(value, str) or "\0" in value:
+                raise ConfigError(f"{name}: {value!r} is not a str")
+        if not isinstance(self.half_close, bool):
+            raise ConfigError(f"half_close: {self.half_close!r} is not a bool")
         if self.root_path and not self.root_path.startswith("/"):
             raise ConfigError(f"root_path: {self.root_path!r} does not begin with /")
         if isinstance(self.max_age, bool) or not isinstance(self.max_age, (int, float)) or not 0 <= self.max_age < 1e9:
@@ -156,6 +158,27 @@ class ServerConfig:
                 raise ConfigError(f"{name}: workers are replaced with isolation 'processes' alone")
         if self.isolation == "interpreters":
             raise ConfigError(f"isolation: {self.isolation!r} is not there yet; use 'shared'")
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """Check where to listen: one place, and a possible one."""
+        _check_whole("port", self.port, 65535)
+        if self.uds is not None and self.fd is not None:
+            raise ConfigError("uds and fd exclude each other: give one")
+        if self.fd is not None:
+            _check_whole("fd", self.fd, 2**31 - 1, "a descriptor, a whole number")
+        if self.uds is not None and (not isinstance(self.uds, str) or not self.uds or "\0" in self.uds):
+            raise ConfigError(f"uds: {self.uds!r} is not the path of a socket")
+        if self.uds_mode is not None:
+            if isinstance(self.uds_mode, bool) or not isinstance(self.uds_mode, int) or not 0 <= self.uds_mode <= 0o777:
+                raise ConfigError(f"uds_mode: {self.uds_mode!r} is not permission bits, 0 to 0o777")
+            if self.uds is None:
+                raise ConfigError("uds_mode: there is no uds that it is for")
+        place = "uds" if self.uds is not None else "fd" if self.fd is not None else None
+        if place is not None:
+            for name in ("host", "port"):
+                if getattr(self, name) != getattr(type(self), name):
+                    raise ConfigError(f"{name} and {place} exclude each other: give one")
 
     @classmethod
     def of(cls, config: ServerConfig | None = None, **settings: Any) -> ServerConfig:
@@ -184,32 +207,26 @@ class ServerConfig:
         return settings
 
 
-def check_gil(config: ServerConfig) -> None:
-    """Compare what was asked of the GIL with what is. Call it after the application was imported.
-
-    Raises:
-        ConfigError: `gil="refuse"` and the GIL is on, or `gil="require"` and it is off.
-    """
-    is_on = getattr(sys, "_is_gil_enabled", lambda: True)()
-    if config.gil == "refuse" and is_on:
-        raise ConfigError("gil: refuse, but the GIL is on: use a free-threaded build, and extensions that support it")
-    if config.gil == "require" and not is_on:
-        raise ConfigError("gil: require, but the GIL is off: start Python with PYTHON_GIL=1")
+def _check_whole(name: str, value: object, most: int = 2**63 - 1, what: str = "a whole number") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        bound = "" if most == 2**63 - 1 else f" to {most}"
+        raise ConfigError(f"{name}: {value!r} is not {what} from 0{bound}")
 
 
 def parse_size(text: str) -> int:
-    """Read a size such as `65536`, `64KiB`, `16MB`.
+    """Read a size such as `65536`, `64KiB`, `16MB`: `K`, `M`, `G` are powers of 1000, `Ki`, `Mi`, `Gi` of 1024.
+
+    A `B` at the end says nothing more; upper and lower case are one.
 
     Raises:
         ConfigError: it is none.
 
     Example:
-        >>> parse_size("64KiB"), parse_size("16MB"), parse_size("0")
-        (65536, 16000000, 0)
+        >>> parse_size("64KiB"), parse_size("64K"), parse_size("16MB"), parse_size("0")
+        (65536, 64000, 16000000, 0)
     """
-    match = re.fullmatch(r"(\d+)\s*([KMG]i?B?|B)?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"([0-9]+)\s*(?:([KMG])(i?))?B?", text.strip(), re.IGNORECASE)
     if match is None:
-        raise ConfigError(f"{text!r} is not a size such as 65536, 64KiB or 16MB")
-    unit = (match[2] or "").upper().removesuffix("B")
-    power = " KMG".index(unit[:1] or " ")
-    return int(match[1]) * (1024 if unit.endswith("I") else 1000) ** power
+        raise ConfigError(f"{text!r} is not a size such as 65536, 64KiB (65,536) or 16MB (16,000,000)")
+    count, unit, binary = match.groups()
+    return int(count) * (1024 if binary else 1000) ** " KMG".index((unit or " ").upper())

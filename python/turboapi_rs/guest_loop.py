@@ -111,8 +111,12 @@ class Lifespan:
             _log.debug("the application has no lifespan: %r", self._error)
 
     async def shutdown(self) -> None:
-        """Run the app's shut-down to its end. A failure is logged."""
+        """Run the app's shut-down to its end. A failure is logged. A start-up that still runs is cancelled."""
         if self._task is None or self._task.done():
+            return
+        if not self._started.is_set():
+            self._task.cancel()
+            await self._stopped.wait()
             return
         await self._events.put({"type": "lifespan.shutdown"})
         await self._stopped.wait()

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from turboapi_rs import gil
+
 __all__ = ["AppNotFound", "AppTarget", "load"]
 
 
@@ -35,8 +37,9 @@ class AppTarget:
     factory: bool = False
 
     def load(self) -> Any:
-        """Import it, as `load` does."""
-        return load(self.target, app_dir=self.app_dir, factory=self.factory)
+        """Import it, as `load` does. Who turns the GIL on by it is noted."""
+        with gil.culprit_noted():
+            return load(self.target, app_dir=self.app_dir, factory=self.factory)
 
 
 def load(target: str, *, app_dir: str = ".", factory: bool = False) -> Any:

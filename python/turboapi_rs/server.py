@@ -1,7 +1,8 @@
 """Raw routes, and serving.
 
 Owns: `Server` (routes read from signatures, once), `serve` (any application, until a signal).
-Does not own: sockets and calls (`turboapi_rs._core`), compiling FastAPI routes (`turboapi_rs.plans`).
+Does not own: signatures (`signatures`), starting and waiting (`serving`), sockets and calls (`turboapi_rs._core`),
+compiling FastAPI routes (`turboapi_rs.plans`).
 Rule: what cannot be served is refused when it is declared, by name.
 """
 
@@ -10,31 +11,26 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
-import signal
-import socket
 import sys
 import threading
-import types
-import typing
-from collections.abc import Callable, Iterator
-from typing import Any, Union
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
 
-from turboapi_rs._core import CoreServer, Request, StartupError, set_log_level
-from turboapi_rs.config import ConfigError, ServerConfig, check_gil
+from turboapi_rs import gil
+from turboapi_rs._core import CoreServer, StartupError, set_log_level
+from turboapi_rs.config import ConfigError, ServerConfig
 from turboapi_rs.loading import AppTarget
+from turboapi_rs.serving import Serving, serve_until_signal
+from turboapi_rs.signatures import RouteError, name_of, read_params
 
 __all__ = ["ConfigError", "RouteError", "Server", "StartupError", "blocking", "direct", "serve"]
-
-_Param = tuple[str, str, str, bool, object, bool]
-
-_SCALARS = {int: "int", float: "float", bool: "bool", str: "str"}
 
 #: Bytes of a static response's body.
 MAX_STATIC_BYTES = 1024 * 1024
 
-
-class RouteError(TypeError):
-    """A route cannot be served as it is declared. The text names handler and parameter."""
+#: Seconds that `max_age` may be: RFC 9111 section 1.2.2 has caches hold no larger number.
+MAX_AGE_SECONDS = 2**31
 
 
 def direct[Handler: Callable[..., Any]](handler: Handler) -> Handler:
@@ -56,20 +52,28 @@ class Server:
     optional, with a default, `list[...]` for repeated query keys), the raw body (`bytes`), the request (`RawRequest`).
     It returns one of the shapes of the dispatch protocol (docs/protocol.md).
 
-    Threads: add routes before `start`; handlers run on all workers at once.
+    Threads: add routes before `start` or after the end; handlers run on all workers at once.
 
     Example:
         >>> server = Server()
         >>> @server.get("/items/{item_id}")
         ... def read_item(item_id: int, q: str | None = None):
         ...     return {"item_id": item_id, "q": q}
+        >>> import urllib.request
+        >>> with server.start(port=0, workers=1):
+        ...     urllib.request.urlopen(server.url + "/items/7?q=x").read()
+        b'{"item_id":7,"q":"x"}'
     """
 
     def __init__(self) -> None:
-        self._routes: list[tuple[str, str, Callable[..., Any], str, list[_Param], bool]] = []
-        self._static: list[tuple[str, int, str, bytes, list[tuple[str, str]]]] = []
-        self._core: CoreServer | None = None
+        #: Given to a native server in this order: the first route that takes a path wins.
+        self._entries: list[Callable[[Any], None]] = []
+        #: Method and path without names of parameters, of what was added.
+        self._taken: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
+        #: Native servers that have these routes and have not ended.
+        self._holders = 0
+        self._serving: Serving | None = None
 
     def route(self, method: str, path: str, handler: Callable[..., Any] | None = None) -> Any:
         """Add a route; without `handler`, a decorator that adds it.
@@ -81,15 +85,23 @@ class Server:
 
         Raises:
             RouteError: the signature asks for what a raw route has not.
-            RuntimeError: the server was started already.
+            ValueError: the method has a route for the path already.
+            RuntimeError: the server was started and has not ended.
         """
         if handler is None:
             return lambda function: self.route(method, path, function)
-        params = _read_params(path, handler)
+        method = method.upper()
+        params = read_params(path, handler)
         is_async = inspect.iscoroutinefunction(handler)
-        with self._lock:
-            self._refuse_when_started()
-            self._routes.append((method.upper(), path, handler, _name_of(handler), params, is_async))
+        name = name_of(handler)
+
+        def install(core: CoreServer) -> None:
+            try:
+                core.route(method, path, handler, name=name, params=params, is_async=is_async)
+            except ValueError as error:
+                raise ValueError(f"route {method} {path} ({name}): {error}") from None
+
+        self._add(method, path, install)
         return handler
 
     def get(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -120,7 +132,7 @@ class Server:
         status: int = 200,
         content_type: str | None = None,
         headers: dict[str, str] | None = None,
-        max_age: float = 0.0,
+        max_age: float = 0,
     ) -> None:
         """Answer `path` with a fixed response that never enters Python.
 
@@ -130,11 +142,13 @@ class Server:
             status: HTTP status code, 200 to 599.
             content_type: by default `text/plain; charset=utf-8` for `str`, `application/octet-stream` for `bytes`.
             headers: further fields.
-            max_age: seconds sent in `Cache-Control: max-age`. 0 sends no header.
+            max_age: whole seconds sent in `Cache-Control: max-age`, up to 2**31. 0 sends no header.
 
         Raises:
-            ValueError: `path` has a parameter, `status` is out of range, the body is too large.
-            RuntimeError: the server was started already.
+            ValueError: `path` has a parameter or a route already, `status` or `max_age` is out of range, the body is
+                too large.
+            TypeError: the body is neither `bytes` nor `str`.
+            RuntimeError: the server was started and has not ended.
 
         Threads: call before `start`. The stored bytes are read by all workers and never written again.
 
@@ -146,44 +160,154 @@ class Server:
         """
         if not path.startswith("/") or "{" in path:
             raise ValueError(f"path {path!r}: a static response has an absolute path without parameters")
-        if not 200 <= status <= 599:
-            raise ValueError(f"status {status} is outside 200..=599")
+        if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"status {status!r} is outside 200..=599")
+        if not isinstance(body, (bytes, bytearray, memoryview, str)):
+            raise TypeError(f"a static body is bytes or str, not {type(body).__name__}")
         data = body.encode() if isinstance(body, str) else bytes(body)
         if len(data) > MAX_STATIC_BYTES:
             raise ValueError(f"a static body of {len(data)} bytes is larger than {MAX_STATIC_BYTES}")
         if content_type is None:
             content_type = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
         pairs = list((headers or {}).items())
-        if max_age > 0:
+        # Written so that NaN is refused, which is neither above nor below anything.
+        if not isinstance(max_age, (int, float)) or not (0 <= max_age <= MAX_AGE_SECONDS and max_age == int(max_age)):
+            raise ValueError(f"max_age: {max_age!r} is not a whole number of seconds from 0 to {MAX_AGE_SECONDS}")
+        if max_age:
             pairs.append(("cache-control", f"max-age={int(max_age)}"))
-        with self._lock:
-            self._refuse_when_started()
-            self._static.append((path, status, content_type, data, pairs))
+
+        def install(core: CoreServer) -> None:
+            try:
+                core.static_response(path, status, content_type, data, pairs)
+            except ValueError as error:
+                raise ValueError(f"static response {path}: {error}") from None
+
+        self._add("GET", path, install)
 
     def install(self, core: CoreServer) -> None:
         """Give all routes to a native server.
 
         Raises:
-            ValueError: a pattern is malformed or conflicts with another.
+            ValueError: a pattern is malformed, or an earlier route takes all of its paths.
         """
-        for method, path, handler, name, params, is_async in self._routes:
-            try:
-                core.route(method, path, handler, name=name, params=params, is_async=is_async)
-            except ValueError as error:
-                raise ValueError(f"route {method} {path} ({name}): {error}") from None
-        for path, status, content_type, body, headers in self._static:
-            try:
-                core.static_response(path, status, content_type, body, headers)
-            except ValueError as error:
-                raise ValueError(f"static response {path}: {error}") from None
+        for entry in list(self._entries):
+            entry(core)
+
+    def start(self, config: ServerConfig | None = None, **settings: Any) -> Server:
+        """Start serving, and return when requests are answered. Of use in a `with` block, which stops it at its end.
+
+        Args:
+            config: settings; single ones may be given by name as well. With `port=0` the system picks a port, and
+                `url` says which.
+
+        Raises:
+            ConfigError, OSError, StartupError: as `serve`. The server is then as it was before, and may be started
+                again.
+            RuntimeError: it was started already.
+
+        Threads: any. No signal is handled: `stop` ends it, and so does the end of the program.
+        """
+        serving = make_serving(self, ServerConfig.of(config, **settings), is_own=True)
+        serving.start()
+        return self
+
+    def stop(self) -> None:
+        """Begin the drain, and return at once; a second call cuts what is left. Nothing when it was not started."""
+        serving = self._serving
+        if serving is not None:
+            serving.stop()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the server has ended; False when `timeout` seconds did not suffice.
+
+        Raises:
+            RuntimeError: a worker died.
+        """
+        serving = self._serving
+        return serving.join(timeout) if serving is not None else True
+
+    @property
+    def is_running(self) -> bool:
+        """True from the end of `start` until the last worker has ended."""
+        serving = self._serving
+        return serving is not None and serving.is_running
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens: `127.0.0.1:8000`, `unix:/path`. Empty before `start`."""
+        serving = self._serving
+        return serving.addresses if serving is not None else []
+
+    @property
+    def url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:8000`.
+
+        Raises:
+            RuntimeError: it was not started.
+        """
+        serving = self._serving
+        if serving is None or not serving.addresses:
+            raise RuntimeError("the server was not started")
+        return serving.url
+
+    def __enter__(self) -> Server:
+        if not self.is_running:
+            self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self.join()
 
     def run(self, config: ServerConfig | None = None, **settings: Any) -> None:
         """Serve until SIGINT or SIGTERM. See `serve`."""
         serve(self, config, **settings)
 
-    def _refuse_when_started(self) -> None:
-        if self._core is not None:
+    def _add(self, method: str, path: str, install: Callable[[Any], None]) -> None:
+        # What a parameter is called makes no other path; a convertor does.
+        shape = (method, re.sub(r"{[^:{}]*", "{", path).replace("{:str}", "{}"))
+        with self._lock:
+            if self._holders:
+                raise RuntimeError("the server was started already")
+            if shape in self._taken:
+                raise ValueError(f"route {method} {path}: there is one already")
+            self._taken.add(shape)
+            self._entries.append(install)
+
+    def _release(self) -> None:
+        with self._lock:
+            self._holders -= 1
+
+
+def make_serving(app: Any, config: ServerConfig, *, is_own: bool = False, fds: list[int] | None = None) -> Serving:
+    """Make the server of an application, unstarted. While it lives, the routes of a `Server` stay as they are.
+
+    Args:
+        is_own: it is the one that the `Server` itself stops and joins.
+        fds: as for `make_core`.
+
+    Raises:
+        ConfigError: a setting is wrong, or `app` is no application.
+    """
+    if config.isolation != "shared":
+        raise ConfigError(f"isolation: {config.isolation!r} is for `serve` with the application as a string")
+    config, line = gil.settle(config)
+    if not isinstance(app, Server):
+        return Serving(make_core(app, config, fds=fds), config, lambda: None, notice=line)
+    with app._lock:
+        if is_own and app._serving is not None and not app._serving.has_ended:
             raise RuntimeError("the server was started already")
+        app._holders += 1
+    try:
+        serving = Serving(make_core(app, config, fds=fds), config, app._release, notice=line)
+    except BaseException:
+        app._release()
+        raise
+    if is_own:
+        app._serving = serving
+    return serving
 
 
 def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -> CoreServer:
@@ -197,7 +321,6 @@ def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -
     Raises:
         ConfigError: a setting is wrong, or `app` is no application.
     """
-    check_gil(config)
     set_log_level(config.log_level)
     settings = config.to_core()
     if fds is not None:
@@ -205,8 +328,6 @@ def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -
     core = CoreServer(settings)
     if isinstance(app, Server):
         app.install(core)
-        with app._lock:
-            app._core = core
     elif callable(app):
         core.host_asgi(_as_asgi3(app))
     else:
@@ -247,20 +368,24 @@ def serve(app: Any, config: ServerConfig | None = None, **settings: Any) -> None
         OSError: the address cannot be listened on.
         StartupError: the application refused to start; the text is its own.
         WorkersFailed: isolation `"processes"`: the workers do not start, or do not end as they should.
+        KeyboardInterrupt, SystemExit: SIGINT, or SIGTERM (code 143), came while the application was starting. Its
+            lifespan task is cancelled.
 
     Threads: on the main thread, signals stop the server (a second one cuts it) and their handlers are put back
-    afterwards. On another thread no signal is handled: stop it through `testing.LiveServer` or your own means.
+    afterwards. On another thread none is handled: use `Server.start` or `testing.LiveServer`, which can be stopped.
     """
     config = ServerConfig.of(config, **settings)
     if isinstance(app, str):
         app = AppTarget(app)
     if config.isolation == "processes":
         return _serve_from_processes(app, config)
-    core = make_core(app.load() if isinstance(app, AppTarget) else app, config)
-    with _signals(core):
-        core.start()
-        print(banner(core, config), file=sys.stderr, flush=True)
-        wait(core)
+    if isinstance(app, AppTarget):
+        try:
+            app = app.load()
+        except KeyboardInterrupt:
+            print("turboapi: stopped by SIGINT while the application was imported", file=sys.stderr, flush=True)
+            raise
+    serve_until_signal(make_serving(app, config))
 
 
 def _serve_from_processes(app: Any, config: ServerConfig) -> None:
@@ -271,138 +396,3 @@ def _serve_from_processes(app: Any, config: ServerConfig) -> None:
     from turboapi_rs.supervisor import supervise
 
     supervise(app, config)
-
-
-def banner(core: CoreServer, config: ServerConfig) -> str:
-    """Say in one line where and how a server runs."""
-    where = ", ".join(
-        f"http://{address}" if not address.startswith("unix:") else address for address in core.addresses()
-    )
-    is_on = getattr(sys, "_is_gil_enabled", lambda: True)()
-    version = ".".join(map(str, sys.version_info[:3]))
-    built_without = "t" if "free-threading" in sys.version else ""
-    gil = "GIL on" if is_on else "GIL off"
-    workers = core.workers()
-    return (
-        f"turboapi: serving on {where} (Python {version}{built_without}, {gil}; "
-        f"{workers} worker{'s' if workers != 1 else ''}, {core.driver()}, isolation {config.isolation})"
-    )
-
-
-def wait(core: CoreServer) -> None:
-    """Wait for the end of a server. On the main thread, signal handlers run as soon as their signal comes.
-
-    A signal that arrives just before a lock is waited for would be seen only when the lock is released. A byte in a
-    socket, written by the interpreter's own C handler, cannot be missed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        core.join()
-        return
-    awake, wake = socket.socketpair()
-    wake.setblocking(False)
-    fault: list[BaseException] = []
-    done = threading.Event()
-
-    def join() -> None:
-        try:
-            core.join()
-        except BaseException as error:
-            fault.append(error)
-        finally:
-            done.set()
-            with contextlib.suppress(BlockingIOError):
-                wake.send(b"\0")
-
-    before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-    try:
-        waiter = threading.Thread(target=join, name="turboapi-join", daemon=True)
-        waiter.start()
-        # A signal of before the descriptor was set has had its handler run by now: starting a thread runs bytecode.
-        while not done.is_set():
-            awake.recv(64)
-        waiter.join()
-    finally:
-        signal.set_wakeup_fd(before)
-        awake.close()
-        wake.close()
-    if fault:
-        raise fault[0]
-
-
-@contextlib.contextmanager
-def _signals(core: CoreServer) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: types.FrameType | None) -> None:
-        if not core.is_running():
-            # Still starting: there is nothing to drain.
-            raise KeyboardInterrupt
-        core.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _name_of(handler: Callable[..., Any]) -> str:
-    module = getattr(handler, "__module__", None)
-    name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
-    return f"{module}.{name}" if module else name
-
-
-def _read_params(path: str, handler: Callable[..., Any]) -> list[_Param]:
-    """Read what a handler wants from its signature."""
-    name = _name_of(handler)
-    try:
-        signature = inspect.signature(handler, eval_str=True)
-    except (NameError, ValueError, TypeError) as error:
-        raise RouteError(f"{name}: its signature cannot be read: {error}") from error
-    in_path = {part.split(":")[0].lstrip("*") for part in re.findall(r"{([^}]*)}", path)}
-    params = [_read_param(name, parameter, in_path) for parameter in signature.parameters.values()]
-    for missing in sorted(in_path - {param[1] for param in params if param[0] == "path"}):
-        if not any(param[0] == "request" for param in params):
-            raise RouteError(f"{name}: the path has {{{missing}}}, which the handler does not take")
-    return params
-
-
-def _read_param(handler: str, parameter: inspect.Parameter, in_path: set[str]) -> _Param:
-    name, annotation = parameter.name, parameter.annotation
-    where = f"{handler}, parameter {name!r}"
-    if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-        raise RouteError(f"{where}: arguments are passed by position")
-    required = parameter.default is parameter.empty
-    default = None if required else parameter.default
-    if annotation is Request:
-        return ("request", name, "request", True, None, False)
-    if annotation is bytes or (name == "body" and annotation is parameter.empty):
-        return ("body", name, "bytes", True, None, False)
-    kind, is_list = _scalar_of(where, annotation)
-    if name in in_path:
-        if is_list:
-            raise RouteError(f"{where}: a path parameter is no list")
-        return ("path", name, kind, True, None, False)
-    return ("query", name, kind, required, default, is_list)
-
-
-def _scalar_of(where: str, annotation: Any) -> tuple[str, bool]:
-    """Name the scalar, and say whether it is a list of them."""
-    if annotation is inspect.Parameter.empty:
-        return "str", False
-    origin = typing.get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        members = [member for member in typing.get_args(annotation) if member is not type(None)]
-        if len(members) == 1:
-            return _scalar_of(where, members[0])
-    if origin is list:
-        (member,) = typing.get_args(annotation)
-        if member in _SCALARS:
-            return _SCALARS[member], True
-    if annotation in _SCALARS:
-        return _SCALARS[annotation], False
-    shown = getattr(annotation, "__name__", annotation)
-    raise RouteError(f"{where}: {shown} is none of int, float, bool, str, a list of one, bytes or RawRequest")

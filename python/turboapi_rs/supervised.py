@@ -23,7 +23,7 @@ from typing import Any
 
 from turboapi_rs.config import ConfigError, ServerConfig
 from turboapi_rs.loading import AppNotFound, AppTarget
-from turboapi_rs.server import StartupError, make_core, wait
+from turboapi_rs.server import StartupError, make_serving
 
 #: Seconds between two reports of requests and memory.
 REPORT_EVERY = 0.25
@@ -75,22 +75,29 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
     try:
-        core = make_core(orders.app.load(), orders.config, fds=orders.fds)
+        serving = make_serving(orders.app.load(), orders.config, fds=orders.fds)
         is_told = threading.Event()
 
         def stop(number: int, frame: object) -> None:
             is_told.set()
-            # Before it serves there is nothing to drain: it stops as soon as it has started.
-            if core.is_running():
-                core.stop()
+            if serving.is_running:
+                serving.stop()
+            else:
+                # Before it serves there is nothing to drain.
+                serving.cut()
 
         signal.signal(signal.SIGTERM, stop)
-        core.start()
+        try:
+            serving.start()
+        except RuntimeError:
+            if is_told.is_set():
+                return 0, ""
+            raise
         if is_told.is_set():
-            core.stop()
-        _report(channel, ready=core.driver())
-        threading.Thread(target=_watch, args=(core, channel, orders.reports), daemon=True).start()
-        wait(core)
+            serving.stop()
+        _report(channel, ready=serving.driver)
+        threading.Thread(target=_watch, args=(serving.core, channel, orders.reports), daemon=True).start()
+        serving.join()
     except (ConfigError, AppNotFound, ValueError) as error:
         return 2, str(error)
     except OSError as error:

@@ -194,7 +194,15 @@ class Supervisor:
 
     def _orders(self) -> Orders:
         config = dataclasses.replace(
-            self.config, workers=1, isolation="shared", uds=None, fd=None, max_requests=0, max_age=0.0, max_rss=0
+            self.config,
+            workers=1,
+            isolation="shared",
+            uds=None,
+            uds_mode=None,
+            fd=None,
+            max_requests=0,
+            max_age=0.0,
+            max_rss=0,
         )
         return Orders(
             app=self._app,
@@ -381,7 +389,7 @@ class Supervisor:
             if self.config.fd is not None:
                 self.sockets = [socket.socket(fileno=os.dup(self.config.fd))]
             elif path is not None:
-                self.sockets = [_bind_unix(path)]
+                self.sockets = [_bind_unix(path, self.config.uds_mode)]
                 inode = os.lstat(path).st_ino
             else:
                 self.sockets = _bind_host(self.config.host, self.config.port)
@@ -454,7 +462,7 @@ def _bind_host(host: str, port: int) -> list[socket.socket]:
     return bound
 
 
-def _bind_unix(path: str) -> socket.socket:
+def _bind_unix(path: str, mode: int | None) -> socket.socket:
     """Bind a path, in place of a socket file that nobody listens on."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -469,6 +477,9 @@ def _bind_unix(path: str) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX)
     try:
         bound.bind(path)
+        if mode is not None:
+            # Before `listen`, so that nobody connects under wider permissions.
+            os.chmod(path, mode)
     except OSError:
         bound.close()
         raise

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from turboapi_rs.config import ServerConfig
-from turboapi_rs.server import make_core
+from turboapi_rs.server import make_serving
+from turboapi_rs.serving import Serving
 
 
 class LiveServer:
@@ -34,34 +35,49 @@ class LiveServer:
 
     def __init__(self, app: Any, config: ServerConfig | None = None, **settings: Any) -> None:
         if config is None:
-            settings = {"port": 0, "workers": 1, "drain_grace": 5.0, **settings}
+            has_place = settings.get("uds") is not None or settings.get("fd") is not None
+            settings = {"workers": 1, "drain_grace": 5.0, **({} if has_place else {"port": 0}), **settings}
+        self.app = app
         self.config = ServerConfig.of(config, **settings)
-        self.core = make_core(app, self.config)
+        self._serving: Serving | None = None
 
     @property
     def address(self) -> str:
         """`127.0.0.1:43210`, or `unix:/path`."""
-        return self.core.addresses()[0]
+        return self._started().addresses[0]
 
     @property
     def url(self) -> str:
         """`http://127.0.0.1:43210`."""
-        return f"http://{self.address}"
+        return self._started().url
 
     @property
     def port(self) -> int:
         """The port."""
         return int(self.address.rsplit(":", 1)[1])
 
+    @property
+    def driver(self) -> str:
+        """The I/O driver in use."""
+        return self._started().driver
+
+    def _started(self) -> Serving:
+        if self._serving is None:
+            raise RuntimeError("the server was not started")
+        return self._serving
+
     def start(self) -> LiveServer:
-        """Start serving."""
-        self.core.start()
+        """Start serving. After `stop` it may be started again."""
+        serving = make_serving(self.app, self.config)
+        serving.start()
+        self._serving = serving
         return self
 
     def stop(self) -> None:
         """Drain, and wait until every worker has ended."""
-        self.core.stop()
-        self.core.join()
+        if self._serving is not None:
+            self._serving.stop()
+            self._serving.join()
 
     def __enter__(self) -> LiveServer:
         return self.start()

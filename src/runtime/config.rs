@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -174,23 +175,26 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Decides on a driver: io_uring is tried for real, since a kernel may know it and a filter refuse it.
+/// The driver that `auto` runs on here, and why it is not io_uring if it is not.
+pub fn usable_driver() -> (Driver, Option<String>) {
+    match refusal() {
+        None => (Driver::Uring, None),
+        Some(refusal) => (Driver::Epoll, Some(refusal.to_owned())),
+    }
+}
+
+/// Decides on a driver.
 pub(super) fn probe(choice: DriverChoice) -> Result<Driver, StartError> {
-    // Tried, and told of, once in a process.
-    static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
+    // Told of once in a process.
+    static IS_TOLD: AtomicBool = AtomicBool::new(false);
     if choice == DriverChoice::Epoll {
         return Ok(Driver::Epoll);
     }
-    let mut is_news = false;
-    let refusal = REFUSAL.get_or_init(|| {
-        is_news = true;
-        try_uring().err().map(|error| error.to_string())
-    });
-    match (refusal, choice) {
+    match (refusal(), choice) {
         (None, _) => Ok(Driver::Uring),
-        (Some(error), DriverChoice::Uring) => Err(StartError::DriverRefused(error.clone())),
+        (Some(error), DriverChoice::Uring) => Err(StartError::DriverRefused(error.to_owned())),
         (Some(error), _) => {
-            if is_news {
+            if !IS_TOLD.swap(true, Ordering::Relaxed) {
                 log::warn!(
                     "io_uring is refused by this system ({error}): running on {}",
                     Driver::Epoll.name()
@@ -199,6 +203,12 @@ pub(super) fn probe(choice: DriverChoice) -> Result<Driver, StartError> {
             Ok(Driver::Epoll)
         }
     }
+}
+
+/// Why there is no io_uring. Tried for real, once in a process: a kernel may know it and a filter refuse it.
+fn refusal() -> Option<&'static str> {
+    static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
+    REFUSAL.get_or_init(|| try_uring().err().map(|error| error.to_string())).as_deref()
 }
 
 /// Entries of a worker's ring. More operations than this are submitted in turns.

@@ -18,7 +18,9 @@ mod slots;
 mod stream;
 mod worker;
 
-pub use config::{available_cores, Bind, Driver, DriverChoice, RuntimeConfig, StartError, Timeouts};
+pub use config::{
+    available_cores, usable_driver, Bind, Driver, DriverChoice, RuntimeConfig, StartError, Timeouts,
+};
 pub use control::StopHandle;
 
 use crate::service::{Offload, ServiceFactory};

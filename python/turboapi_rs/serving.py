@@ -1,0 +1,277 @@
+"""One application on its sockets, from start to end.
+
+Owns: `Serving`, waiting so that signals are seen, the banner. Does not own: sockets and workers (`turboapi_rs._core`),
+what is served (`turboapi_rs.server`).
+Rule: a start that failed leaves nothing behind; whoever waits is woken by a signal at once.
+Threads: `stop` and `cut` from any thread and any signal handler; `join` from any number of threads.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import contextvars
+import os
+import signal
+import socket
+import sys
+import threading
+import types
+import weakref
+from collections.abc import Callable, Iterator
+
+from turboapi_rs import gil
+from turboapi_rs._core import CoreServer
+from turboapi_rs.config import ServerConfig
+
+__all__ = ["Serving", "serve_until_signal"]
+
+#: Seconds between two looks at the GIL while serving.
+GIL_WATCH_PERIOD = 1.0
+
+#: Those that run. At the end of the program they are drained: a worker may not outlive its interpreter.
+_running: weakref.WeakSet[Serving] = weakref.WeakSet()
+
+
+class Serving:
+    """A native server with the thread that waits for its end.
+
+    Args:
+        core: made, not started.
+        config: what it was made from.
+        release: called once, when the server has ended or its start has failed.
+        notice: a line for people, said before the banner.
+    """
+
+    def __init__(
+        self, core: CoreServer, config: ServerConfig, release: Callable[[], None], *, notice: str | None = None
+    ) -> None:
+        self.core = core
+        self.config = config
+        self.notice = notice
+        self.is_starting = False
+        self._release = release
+        self._ended = threading.Event()
+        self._fault: BaseException | None = None
+        self._addresses: list[str] = []
+        self.driver = "none"
+        self.workers = 0
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, or listened: `127.0.0.1:8000`, `unix:/path`."""
+        return list(self._addresses)
+
+    @property
+    def url(self) -> str:
+        """The first address as `http://127.0.0.1:8000`, or `unix:/path`."""
+        return _as_url(self._addresses[0])
+
+    @property
+    def has_ended(self) -> bool:
+        """True when the last worker has ended, or the start has failed."""
+        return self._ended.is_set()
+
+    @property
+    def is_running(self) -> bool:
+        """True from the end of `start` until the last worker has ended."""
+        return bool(self._addresses) and not self._ended.is_set()
+
+    def start(self) -> None:
+        """Bind, start workers and application, listen. Returns when it serves.
+
+        Raises:
+            OSError, ConfigError, StartupError: why it does not. Nothing is left behind.
+        """
+        try:
+            self.is_starting = True
+            _attend(self.core.start, on_interrupt=self.core.cut)
+        except BaseException:
+            self._release()
+            self._ended.set()
+            raise
+        finally:
+            self.is_starting = False
+        # Asked now: the native server tells nothing while it is joined.
+        self._addresses, self.driver, self.workers = self.core.addresses(), self.core.driver(), self.core.workers()
+        _running.add(self)
+        threading.Thread(target=self._wait, name="turboapi-join", daemon=True).start()
+
+    def _wait(self) -> None:
+        try:
+            self.core.join()
+        except BaseException as error:
+            self._fault = error
+        finally:
+            _running.discard(self)
+            self._release()
+            self._ended.set()
+
+    def stop(self) -> None:
+        """Begin the drain; a second call cuts what is left. Returns at once."""
+        self.core.stop()
+
+    def cut(self) -> None:
+        """Cut every connection. Returns at once."""
+        self.core.cut()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until every worker has ended; False when `timeout` seconds did not suffice.
+
+        Raises:
+            RuntimeError: a worker died.
+        """
+        if timeout is not None:
+            self._ended.wait(timeout)
+        elif not self._ended.is_set():
+            _attend(self._ended.wait, each_second=_watch_gil(self.config))
+        if self._ended.is_set() and self._fault is not None:
+            raise self._fault
+        return self._ended.is_set()
+
+
+def serve_until_signal(serving: Serving) -> None:
+    """Start, say where, and wait for the end, which SIGINT or SIGTERM begins when this is the main thread.
+
+    Raises:
+        KeyboardInterrupt: SIGINT came before the server had started.
+        SystemExit: SIGTERM did; its code is the conventional one.
+    """
+    with _signals(serving) as stopped_by:
+        try:
+            serving.start()
+        except BaseException:
+            if not stopped_by:
+                raise
+            number = stopped_by[0]
+            print(f"turboapi: stopped by {number.name} before it had started", file=sys.stderr, flush=True)
+            raise (KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)) from None
+        if serving.notice is not None:
+            print(serving.notice, file=sys.stderr, flush=True)
+        print(banner(serving), file=sys.stderr, flush=True)
+        serving.join()
+
+
+def banner(serving: Serving) -> str:
+    """Say in one line where and how a server runs."""
+    where = ", ".join(map(_as_url, serving.addresses))
+    version = ".".join(map(str, sys.version_info[:3])) + ("t" if gil.is_free_threaded_build() else "")
+    workers = serving.workers
+    return (
+        f"turboapi: serving on {where} (Python {version}, GIL {'on' if gil.is_on() else 'off'}; "
+        f"{workers} worker{'s' if workers != 1 else ''}, {serving.driver}, isolation {serving.config.isolation})"
+    )
+
+
+def _as_url(address: str) -> str:
+    return address if address.startswith("unix:") else f"http://{address}"
+
+
+def _watch_gil(config: ServerConfig) -> Callable[[], None] | None:
+    """A look at the GIL, for a server that runs without it."""
+    if gil.is_on() or config.log_level in ("error", "off"):
+        return None
+    looks = gil.watch()
+
+    def look() -> None:
+        line = next(looks)
+        if line is not None:
+            print(line, file=sys.stderr, flush=True)
+
+    return look
+
+
+def _attend(
+    job: Callable[[], object],
+    *,
+    on_interrupt: Callable[[], None] | None = None,
+    each_second: Callable[[], None] | None = None,
+) -> None:
+    """Run a job that does nothing but wait. On the main thread, signal handlers run as soon as their signal comes.
+
+    A signal that arrives just before a lock is waited for would be seen only when the lock is released. A byte in a
+    socket, written by the interpreter's own C handler, cannot be missed.
+
+    Args:
+        job: run on a thread of its own, in a copy of the caller's context.
+        on_interrupt: called when a handler raises, to make the job end; it is waited for. None: it is left alone.
+        each_second: called about so often while the job runs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        job()
+        return
+    awake, wake = socket.socketpair()
+    wake.setblocking(False)
+    awake.settimeout(None if each_second is None else GIL_WATCH_PERIOD)
+    fault: list[BaseException] = []
+    done = threading.Event()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            context.run(job)
+        except BaseException as error:
+            fault.append(error)
+        finally:
+            done.set()
+            with contextlib.suppress(OSError):
+                wake.send(b"\0")
+
+    before = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    try:
+        # A signal of before the descriptor was set has had its handler run by now: starting a thread runs bytecode.
+        thread = threading.Thread(target=run, name="turboapi-wait", daemon=True)
+        thread.start()
+        try:
+            while not done.is_set():
+                try:
+                    awake.recv(64)
+                except TimeoutError:
+                    if each_second is not None:
+                        each_second()
+        except BaseException:
+            if on_interrupt is not None:
+                on_interrupt()
+                thread.join()
+            raise
+    finally:
+        signal.set_wakeup_fd(before)
+        awake.close()
+        wake.close()
+    if fault:
+        raise fault[0]
+
+
+@contextlib.contextmanager
+def _signals(serving: Serving) -> Iterator[list[signal.Signals]]:
+    """Stop the server on SIGINT and SIGTERM. Gives the signal that ended the start, when one has."""
+    stopped_by: list[signal.Signals] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped_by
+        return
+
+    def stop(number: int, frame: types.FrameType | None) -> None:
+        if not serving.is_starting:
+            serving.stop()
+        elif not stopped_by:
+            # Nothing is served yet, so there is nothing to drain.
+            stopped_by.append(signal.Signals(number))
+            serving.cut()
+        else:
+            # A start-up that blocks its thread hears of nothing.
+            os._exit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped_by
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@atexit.register
+def _drain_all() -> None:
+    for serving in list(_running):
+        serving.stop()
+    for serving in list(_running):
+        serving._ended.wait()
