@@ -6,7 +6,7 @@
 //! Threads: `stop`, `cut` and `is_running` from any thread; `start` and `join` detach while they wait.
 
 use crate::asgi::TrustedProxies;
-use crate::dispatch::{App, AppFactory, LoopPlacement, Param, RouteSpec, ScalarType, Source, Table};
+use crate::dispatch::{spec_from, App, AppFactory, LoopPlacement, Param, RouteSpec, ScalarType, Source, Table};
 use crate::http1::Limits;
 use crate::interp::{self, BaseContext, Held};
 use crate::router::RouteFault;
@@ -99,6 +99,25 @@ impl CoreServer {
         let params = params.into_iter().map(param).collect::<PyResult<_>>()?;
         let spec = RouteSpec { handler: Held::new(handler), name, params, is_async };
         self.with_table(|table| table.add_route(method, path, spec))
+    }
+
+    /// Adds a call plan, as `turboapi_rs.plans` compiled it.
+    #[pyo3(signature = (methods, path, run, **options))]
+    fn plan_route(
+        &self,
+        methods: Vec<String>,
+        path: &str,
+        run: Py<PyAny>,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let options = options.ok_or_else(|| PyValueError::new_err("plan_route: no options"))?;
+        let spec = spec_from(run, options)?;
+        self.with_table(|table| table.add_plan(&methods, path, spec))
+    }
+
+    /// Gives what a pattern takes to the ASGI application; with no method, for every method.
+    fn asgi_route(&self, method: Option<&str>, path: &str) -> PyResult<()> {
+        self.with_table(|table| table.add_asgi(method, path))
     }
 
     /// Adds a response that is rendered now.
@@ -436,6 +455,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("StartupError", py.get_type::<StartupError>())?;
     crate::json::register(module)?;
     crate::validate::register(module)?;
+    crate::home_loop::register(module)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
     module.add_function(wrap_pyfunction!(set_log_level, module)?)
 }

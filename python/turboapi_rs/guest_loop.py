@@ -8,6 +8,7 @@ Rule: nothing here blocks; the running loop is set only while a coroutine is ste
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import selectors
 import traceback
@@ -39,6 +40,55 @@ def make_loop() -> asyncio.SelectorEventLoop:
     loop._run_forever_setup()  # type: ignore[attr-defined]  # made for embedding, CPython 3.13 and later
     asyncio._set_running_loop(None)
     return loop
+
+
+class Elsewhere:
+    """Stands for the home loop as the running loop of threads that do not step it.
+
+    A coroutine that cannot suspend may run on any thread. What it asks of the loop (a task, a callback, a timer) is
+    handed over to the home loop, where it runs. Everything else is the home loop's own attribute.
+
+    Threads: any.
+    """
+
+    def __init__(self, home: asyncio.SelectorEventLoop) -> None:
+        self._home = home
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._home, name)
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:
+        """Have the home loop call `callback`."""
+        return self._home.call_soon_threadsafe(callback, *args, context=context)
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
+        """Have the home loop call `callback` after `delay` seconds."""
+        return self.call_at(self._home.time() + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
+        """Have the home loop call `callback` at `when`."""
+        timer = asyncio.TimerHandle(when, callback, args, self._home, context)
+        self._home.call_soon_threadsafe(self._schedule, timer)
+        return timer
+
+    def _schedule(self, timer: asyncio.TimerHandle) -> None:
+        if not timer.cancelled():
+            heapq.heappush(self._home._scheduled, timer)  # type: ignore[attr-defined]
+            timer._scheduled = True  # type: ignore[attr-defined]
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        """Make a task of the home loop, which starts there."""
+        task = asyncio.Task(coro, loop=self._home, **options)
+        self._home.call_soon_threadsafe(_nothing)
+        return task
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """Make a future of the home loop."""
+        return self._home.create_future()
+
+
+def _nothing() -> None:
+    """Wakes the loop."""
 
 
 def close_loop(loop: asyncio.SelectorEventLoop) -> None:

@@ -330,6 +330,10 @@ def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -
         app.install(core)
     elif callable(app):
         core.host_asgi(_as_asgi3(app))
+        if "fastapi" in sys.modules:
+            from turboapi_rs import plans
+
+            plans.install(core, app, root_path=config.root_path)
     else:
         raise ConfigError(f"app: {app!r} is neither a Server nor an ASGI application")
     return core

@@ -136,6 +136,26 @@ impl AsgiCall {
 }
 
 impl AsgiCall {
+    /// Answers with a whole response, in place of messages.
+    ///
+    /// # Errors
+    /// `RuntimeError`: the response was begun.
+    pub fn answer(&self, event: ReplyEvent) -> PyResult<()> {
+        let mut order = self.order.lock();
+        if !matches!(*order, Order::ExpectStart) {
+            return Err(PyRuntimeError::new_err("a second response to one request"));
+        }
+        *order = Order::Complete;
+        // Refused when the peer is gone: nobody is left to tell.
+        let _ = self.exchange.push(event);
+        Ok(())
+    }
+
+    /// True once the response was begun.
+    pub fn is_begun(&self) -> bool {
+        !matches!(*self.order.lock(), Order::ExpectStart)
+    }
+
     /// The task has suspended for the first time, or ended.
     pub(super) fn end_first_run(&self) {
         self.is_first_run.store(false, Ordering::Relaxed);

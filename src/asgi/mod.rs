@@ -10,6 +10,7 @@ mod forwarded;
 mod lifespan;
 mod scope;
 
+pub use call::AsgiCall;
 pub use forwarded::TrustedProxies;
 pub use lifespan::{Lifespan, Progress};
 pub use scope::ScopeMaker;
@@ -17,7 +18,7 @@ pub use scope::ScopeMaker;
 use crate::home_loop::HomeLoop;
 use crate::service::{Exchange, Request, RequestBody};
 use bytes::Bytes;
-use call::{AsgiCall, TaskEnd};
+use call::TaskEnd;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::rc::Rc;
@@ -49,18 +50,53 @@ impl AsgiHost {
 
     /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.
     pub fn start(&self, py: Python<'_>, home: &Rc<HomeLoop>, request: Request, exchange: &Arc<Exchange>) {
+        self.start_app(py, home, self.app.bind(py), request, exchange);
+    }
+
+    /// As [`AsgiHost::start`], for another application than the one that is hosted.
+    pub fn start_app(
+        &self,
+        py: Python<'_>,
+        home: &Rc<HomeLoop>,
+        app: &Bound<'_, PyAny>,
+        request: Request,
+        exchange: &Arc<Exchange>,
+    ) {
+        self.start_with(py, home, request, exchange, |scope, receive, send, _| app.call1((scope, receive, send)));
+    }
+
+    /// As [`AsgiHost::start`], for the coroutine that `make` gives; it runs with the loop as the running one.
+    pub fn start_with<'py>(
+        &self,
+        py: Python<'py>,
+        home: &Rc<HomeLoop>,
+        request: Request,
+        exchange: &Arc<Exchange>,
+        make: impl FnOnce(
+            &Bound<'py, PyDict>,
+            Bound<'py, PyAny>,
+            Bound<'py, PyAny>,
+            &Bound<'py, AsgiCall>,
+        ) -> PyResult<Bound<'py, PyAny>>,
+    ) {
         let head = request.head.bytes().clone();
-        if let Err(fault) = self.try_start(py, home, request, exchange) {
+        if let Err(fault) = self.try_start(py, home, request, exchange, make) {
             call::report_fault(py, &head, fault, exchange);
         }
     }
 
-    fn try_start(
+    fn try_start<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         home: &Rc<HomeLoop>,
         request: Request,
         exchange: &Arc<Exchange>,
+        make: impl FnOnce(
+            &Bound<'py, PyDict>,
+            Bound<'py, PyAny>,
+            Bound<'py, PyAny>,
+            &Bound<'py, AsgiCall>,
+        ) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
         let scope = self.scopes.make(py, &request)?;
         let head = request.head.bytes().clone();
@@ -72,7 +108,7 @@ impl AsgiHost {
         let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole))?;
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
             self.channel.bind(py).call1((&call,))?.extract()?;
-        let task = home.start_task(py, || self.app.bind(py).call1((scope, receive, send)))?;
+        let task = home.start_task(py, || make(&scope, receive, send, &call))?;
         let end = TaskEnd::new(exchange.clone(), head);
         if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
             end.settle(py, &task);

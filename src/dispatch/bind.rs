@@ -201,7 +201,7 @@ pub fn to_python<'py>(
     })
 }
 
-fn scalar_to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
+pub(super) fn scalar_to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
     Ok(match value {
         Value::Int(value) => value.into_pyobject(py)?.into_any(),
         Value::BigInt(digits) => py.get_type::<PyInt>().call1((digits,))?,

@@ -6,13 +6,16 @@
 //! Spec: DESIGN section 5, the dispatch protocol.
 
 mod bind;
+mod call_plan;
 mod coroutine;
 mod fault;
 mod plan;
+mod plan_bind;
 mod reply;
 mod scalar;
 mod service;
 mod stream;
 
+pub use call_plan::spec_from;
 pub use plan::{Param, RouteSpec, ScalarType, Source, Table, Target};
 pub use service::{App, AppFactory, LoopPlacement};

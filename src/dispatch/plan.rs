@@ -3,6 +3,7 @@
 //! Owns: [`RouteSpec`] (what a handler wants) and [`Table`] (patterns to targets). Does not own: finding (`router`).
 //! Rule: a table is built once, before the workers start, and never written again.
 
+use super::call_plan::PlanSpec;
 use crate::interp::Held;
 use crate::router::{RouteFault, Router};
 use crate::static_cache::StaticResponse;
@@ -70,6 +71,10 @@ pub enum Target {
     Static(Arc<StaticResponse>),
     /// The raw route of that index.
     Handler(u32),
+    /// The call plan of that index.
+    Plan(u32),
+    /// The ASGI application behind the routes.
+    Asgi,
 }
 
 /// All routes of an application.
@@ -77,6 +82,7 @@ pub enum Target {
 pub struct Table {
     pub(super) router: Router<Target>,
     pub(super) routes: Vec<RouteSpec>,
+    pub(super) plans: Vec<PlanSpec>,
 }
 
 impl Table {
@@ -97,6 +103,47 @@ impl Table {
     /// As [`Table::add_route`].
     pub fn add_static(&mut self, path: &str, response: StaticResponse) -> Result<(), RouteFault> {
         self.router.insert("GET", path, Target::Static(Arc::new(response)))
+    }
+
+    /// Adds a call plan for some methods.
+    ///
+    /// # Errors
+    /// As [`Table::add_route`].
+    pub fn add_plan(&mut self, methods: &[String], pattern: &str, spec: PlanSpec) -> Result<(), RouteFault> {
+        self.use_framework_rules();
+        let index = u32::try_from(self.plans.len()).unwrap_or(u32::MAX);
+        for method in methods {
+            match self.router.insert(method, pattern, Target::Plan(index)) {
+                // An earlier route takes all of its paths, as in FastAPI.
+                Ok(()) | Err(RouteFault::Shadowed(..)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.plans.push(spec);
+        Ok(())
+    }
+
+    /// Gives what a pattern takes to the ASGI application; without a method, for all of them.
+    ///
+    /// # Errors
+    /// As [`Table::add_route`].
+    pub fn add_asgi(&mut self, method: Option<&str>, pattern: &str) -> Result<(), RouteFault> {
+        self.use_framework_rules();
+        let inserted = match method {
+            Some(method) => self.router.insert(method, pattern, Target::Asgi),
+            None => self.router.insert_any(pattern, Target::Asgi),
+        };
+        match inserted {
+            Ok(()) | Err(RouteFault::Shadowed(..)) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// HEAD is a method like any other where the routes are a framework's.
+    fn use_framework_rules(&mut self) {
+        if self.router.is_empty() {
+            self.router = Router::with_head_apart();
+        }
     }
 
     /// True when no route was added.

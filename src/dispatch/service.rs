@@ -12,7 +12,7 @@ use super::reply::{classify, Classified};
 use super::stream::{self, Origin, SyncStream};
 use crate::asgi::{AsgiHost, Lifespan, Progress, TrustedProxies};
 use crate::bytes_ext;
-use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
+use crate::home_loop::{self, HomeLoop, LoopHandle, Stepper};
 use crate::http1::{RequestHead, ResponseHead};
 use crate::interp::{self, BaseContext, Held};
 use crate::pyclasses::Request as PyRequest;
@@ -82,14 +82,15 @@ impl ServiceFactory for AppFactory {
 
 /// What one worker holds of its own.
 pub struct Local {
-    app: Arc<App>,
+    pub(super) app: Arc<App>,
     handlers: Vec<Py<PyAny>>,
-    context: BaseContext,
-    home: Option<Rc<HomeLoop>>,
-    host: Option<AsgiHost>,
+    pub(super) plans: Vec<Py<PyAny>>,
+    pub(super) context: BaseContext,
+    pub(super) home: Option<Rc<HomeLoop>>,
+    pub(super) host: Option<AsgiHost>,
     lifespan: Option<Lifespan>,
-    offload: Offload,
-    scratch: RefCell<Vec<u8>>,
+    pub(super) offload: Offload,
+    pub(super) scratch: RefCell<Vec<u8>>,
     /// Pumps of async streams that run on this worker's loop.
     streams: RefCell<HashMap<u64, Py<PyAny>>>,
     next_stream: Cell<u64>,
@@ -112,6 +113,8 @@ pub enum Route {
     Static(Arc<StaticResponse>),
     /// A raw route and its path parameters.
     Handler(usize, PathParams),
+    /// A call plan and its path parameters.
+    Plan(usize, PathParams),
     /// The ASGI application.
     Asgi,
     /// No route has this path.
@@ -126,7 +129,11 @@ impl PyService {
         let context = app.context.copy_for_worker(py)?;
         let home = if has_home {
             let handle = if worker.worker == 0 { app.home.clone() } else { Arc::default() };
-            Some(HomeLoop::make(py, handle, app.context.copy_for_worker(py)?)?)
+            let home = HomeLoop::make(py, handle, app.context.copy_for_worker(py)?)?;
+            if worker.worker == 0 {
+                home_loop::announce(py, &home.event_loop(py))?;
+            }
+            Some(home)
         } else {
             None
         };
@@ -147,9 +154,16 @@ impl PyService {
             .iter()
             .map(|spec| own_handler(py, &spec.handler, worker.workers))
             .collect::<PyResult<_>>()?;
+        let plans = app
+            .table
+            .plans
+            .iter()
+            .map(|spec| own_handler(py, &spec.run, worker.workers))
+            .collect::<PyResult<_>>()?;
         let local = Rc::new(Local {
             app,
             handlers,
+            plans,
             context,
             home,
             host,
@@ -205,6 +219,10 @@ impl Service for PyService {
     fn body_mode(&self, route: &Route) -> BodyMode {
         match route {
             Route::Handler(..) => BodyMode::Buffered,
+            Route::Plan(index, _) => match &*self.local.borrow() {
+                Some(local) if local.app.table.plans[*index].reads_body => BodyMode::Buffered,
+                _ => BodyMode::Streamed,
+            },
             _ => BodyMode::Streamed,
         }
     }
@@ -214,7 +232,8 @@ impl Service for PyService {
         match route {
             Route::Static(response) => reply.rendered(response.head(), response.body()),
             Route::Handler(index, path) => local.call_handler(index, path, request, reply),
-            Route::Asgi if is_websocket(&request.head) => refuse_websocket(reply),
+            Route::Asgi | Route::Plan(..) if is_websocket(&request.head) => refuse_websocket(reply),
+            Route::Plan(index, path) => local.call_plan(index, path, request, reply),
             Route::Asgi => local.call_asgi(request),
             Route::NotFound => reply.short(404, b"application/json", b"{\"detail\":\"Not Found\"}"),
             Route::MethodNotAllowed(allow) => method_not_allowed(&allow, reply),
@@ -346,13 +365,18 @@ impl Local {
                 let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                 Route::Handler(*index as usize, params)
             }
+            Found::Route(Target::Plan(index), params) => {
+                let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                Route::Plan(*index as usize, params)
+            }
+            Found::Route(Target::Asgi, _) => Route::Asgi,
             _ if self.app.asgi.is_some() => Route::Asgi,
             Found::MethodNotAllowed(allow) => Route::MethodNotAllowed(allow.clone()),
             Found::NotFound => Route::NotFound,
         }
     }
 
-    fn call_asgi(self: &Rc<Self>, request: Request) -> Outcome {
+    pub(super) fn call_asgi(self: &Rc<Self>, request: Request) -> Outcome {
         let exchange = match &request.body {
             RequestBody::Streamed(exchange) => exchange.clone(),
             _ => Exchange::without_body(),

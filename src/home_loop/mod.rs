@@ -5,6 +5,8 @@
 //! Rule: the running loop is set only while a coroutine or a callback of the loop runs. A job posted is run once.
 //! Threads: [`LoopHandle`] is for any thread; [`HomeLoop`] never leaves its worker.
 
+mod driven;
+
 use crate::interp::{self, BaseContext};
 use crate::service::{GuestLoop, NextStep};
 use parking_lot::Mutex;
@@ -19,6 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
+
+pub use driven::{announce, drive, register};
 
 /// Work for a loop's thread.
 pub type Job = Box<dyn for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>) + Send>;
@@ -162,6 +166,7 @@ impl HomeLoop {
             next_key: Cell::new(0),
             planned_timers: Cell::new(0),
         });
+        driven::adopt(py, home.event_loop.bind(py))?;
         CURRENT.with_borrow_mut(|current| *current = Some(home.clone()));
         Ok(home)
     }
@@ -169,6 +174,11 @@ impl HomeLoop {
     /// The loop of the calling thread, if it steps one.
     pub fn current() -> Option<Rc<HomeLoop>> {
         CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// The loop object.
+    pub fn event_loop<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.event_loop.bind(py).clone()
     }
 
     /// The handle by which other threads reach this loop.
@@ -347,6 +357,7 @@ impl HomeLoop {
     /// Cancels what still runs and closes the loop. The last call on it.
     pub fn close(&self, py: Python<'_>) {
         CURRENT.with_borrow_mut(|current| *current = None);
+        driven::forget();
         let left = {
             let mut inbox = self.handle.inbox.lock();
             inbox.closed = true;

@@ -53,3 +53,28 @@ pub fn latin1_str<'py>(py: Python<'py>, text: &[u8]) -> Bound<'py, PyString> {
     let decoded: String = text.iter().map(|&byte| char::from(byte)).collect();
     PyString::new(py, &decoded)
 }
+
+/// What resuming a coroutine came to.
+pub enum Sent<'py> {
+    /// It ended with this result.
+    Returned(Bound<'py, PyAny>),
+    /// It suspended with this.
+    Yielded(Bound<'py, PyAny>),
+}
+
+/// Resumes a coroutine with `None`. No `StopIteration` is made for its result.
+///
+/// # Errors
+/// What it raised.
+pub fn send_none<'py>(coroutine: &Bound<'py, PyAny>) -> PyResult<Sent<'py>> {
+    let py = coroutine.py();
+    let mut result: *mut ffi::PyObject = std::ptr::null_mut();
+    // SAFETY: attached (`coroutine` proves it); both objects are alive, and `result` may be written.
+    let status = unsafe { ffi::PyIter_Send(coroutine.as_ptr(), ffi::Py_None(), &mut result) };
+    // SAFETY: a new reference, or null with the error set, as the status says.
+    let value = unsafe { Bound::from_owned_ptr_or_err(py, result) }?;
+    match status {
+        ffi::PySendResult::PYGEN_RETURN => Ok(Sent::Returned(value)),
+        _ => Ok(Sent::Yielded(value)),
+    }
+}

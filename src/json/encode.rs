@@ -40,12 +40,28 @@ pub fn encode_with(
     default: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let start = out.len();
-    let outcome = Walk { out, default }.value(value.as_borrowed(), MAX_NATIVE_DEPTH);
-    let Err(halt) = outcome else { return Ok(()) };
+    let walk = &mut Walk { out, default, is_jsonable: false };
+    let Err(halt) = walk.value(value.as_borrowed(), MAX_NATIVE_DEPTH) else { return Ok(()) };
     out.truncate(start);
     match halt {
         Halt::Raised(fault) => Err(fault),
         Halt::LeaveToPython => dumps(value, out, default),
+    }
+}
+
+/// Appends the compact JSON of a value that FastAPI's `jsonable_encoder` gives back as it is: exact dicts with `str` keys,
+/// lists, tuples, `str`, `int`, `float`, `bool`, `None`. Gives false, and appends nothing, for any other value.
+///
+/// # Errors
+/// What a call into Python raised.
+pub fn encode_jsonable(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<bool> {
+    let start = out.len();
+    let walk = &mut Walk { out, default: None, is_jsonable: true };
+    let Err(halt) = walk.value(value.as_borrowed(), MAX_NATIVE_DEPTH) else { return Ok(true) };
+    out.truncate(start);
+    match halt {
+        Halt::Raised(fault) => Err(fault),
+        Halt::LeaveToPython => Ok(false),
     }
 }
 
@@ -79,6 +95,8 @@ type Walked = Result<(), Halt>;
 struct Walk<'a, 'py> {
     out: &'a mut Vec<u8>,
     default: Option<&'a Bound<'py, PyAny>>,
+    /// Only what `jsonable_encoder` leaves as it is.
+    is_jsonable: bool,
 }
 
 impl<'py> Walk<'_, 'py> {
@@ -167,6 +185,9 @@ impl<'py> Walk<'_, 'py> {
     /// A subclass of a container, or a value for `default`.
     #[cold]
     fn other(&mut self, value: &Bound<'py, PyAny>, depth: u32) -> Walked {
+        if self.is_jsonable {
+            return Err(Halt::LeaveToPython);
+        }
         if let Ok(dict) = value.cast::<PyDict>() {
             return self.dict_subclass(dict, depth);
         }
@@ -230,9 +251,17 @@ impl<'py> Walk<'_, 'py> {
         if let Kind::Str = kind {
             // Nothing here releases the section, so the value need not be owned yet, or, if a scalar, at all: a count
             // that all workers share is left alone.
+            let before = self.out.len();
             self.string(key)?;
+            // `jsonable_encoder` leaves such keys out: SQLAlchemy's state.
+            if self.is_jsonable && self.out[before..].starts_with(b"\"_sa") {
+                return Err(Halt::LeaveToPython);
+            }
             self.out.push(b':');
             return self.value(value, depth);
+        }
+        if self.is_jsonable {
+            return Err(Halt::LeaveToPython);
         }
         // Owned, since writing a long `int` takes a call into Python.
         let value = value.to_owned();

@@ -11,5 +11,5 @@ pub mod parse;
 mod python;
 
 pub use decode::{decode, to_python};
-pub use encode::{encode, encode_with};
+pub use encode::{encode, encode_jsonable, encode_with};
 pub use python::register;

@@ -1,0 +1,168 @@
+"""The effective routes of a FastAPI application, and what stands against compiling them.
+
+Owns: walking the routes in the order of precedence, the reasons that concern a whole application or a whole route.
+Does not own: parameters (`params`), dependencies and code (`compile`).
+Rule: only what is known to be FastAPI's own is compiled. A subclass that overrides how a request is handled, a
+middleware, a version outside the tested range: `asgi`, with the reason.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Versions of FastAPI whose routes are compiled: the first, and the first that is beyond.
+#:
+#: The parity suite runs on the lowest and on the newest of them.
+TESTED_FASTAPI = ((0, 165), (0, 166))
+
+
+class NotCompiled(Exception):
+    """Why a route stays `asgi`, in words to act on."""
+
+
+@dataclass
+class Entry:
+    """One route as a server gets it."""
+
+    path: str
+    methods: frozenset[str]
+    name: str
+    reason: str = ""
+    plan: Any = None
+    prefix: bool = False
+
+    def install(self, core: Any) -> None:
+        """Add the route to a native server: its plan, or the way to the ASGI application."""
+        try:
+            self._install(core)
+        except ValueError:
+            # A pattern that the native router does not hold. What comes behind it would be found in its place.
+            core.asgi_route(None, "/{path:path}")
+
+    def _install(self, core: Any) -> None:
+        if self.plan is not None:
+            self.plan.install(core, sorted(self.methods), self.path, self.name)
+        elif self.prefix:
+            core.asgi_route(None, self.path.rstrip("/") + "/{path:path}")
+        else:
+            for method in sorted(self.methods) or [None]:
+                core.asgi_route(method, self.path)
+
+
+@dataclass
+class Found:
+    """What an application's routes come to."""
+
+    entries: list[Entry] = field(default_factory=list)
+    warning: str = ""
+
+
+def read_app(app: Any, *, root_path: str = "") -> Found | None:
+    """Read the routes of an application; None when it is not FastAPI's."""
+    fastapi_app = _fastapi_class(app)
+    if fastapi_app is None:
+        return None
+    found = Found()
+    against = _against_app(app, root_path)
+    if against.startswith("FastAPI "):
+        found.warning = f"no route is compiled: {against}"
+    from starlette.routing import WebSocketRoute
+
+    for route in _effective(app):
+        if isinstance(route.original_route, WebSocketRoute):
+            # No HTTP request reaches it.
+            continue
+        found.entries.append(_entry(app, route, against))
+    return found
+
+
+def _fastapi_class(app: Any) -> type | None:
+    """`FastAPI` if `app` is one. FastAPI is not imported for an application that does not use it."""
+    import sys
+
+    module = sys.modules.get("fastapi")
+    cls = getattr(module, "FastAPI", None)
+    return cls if isinstance(cls, type) and isinstance(app, cls) else None
+
+
+def _against_app(app: Any, root_path: str) -> str:
+    """What stands against compiling any route of an application; empty when nothing does."""
+    import fastapi
+    from fastapi import FastAPI
+    from fastapi.routing import APIRouter
+
+    low, beyond = TESTED_FASTAPI
+    version = tuple(int(part) for part in fastapi.__version__.split(".")[:2])
+    if not low <= version < beyond:
+        tested = f"{low[0]}.{low[1]} up to and without {beyond[0]}.{beyond[1]}"
+        return f"FastAPI {fastapi.__version__} is outside the tested versions ({tested})"
+    for name in ("__call__", "build_middleware_stack"):
+        owner = _owner(type(app), name)
+        if owner is not FastAPI and owner.__module__.split(".")[0] not in ("fastapi", "starlette"):
+            return f"{type(app).__name__} overrides {name}"
+    if type(app.router) is not APIRouter:
+        return f"the router is a {type(app.router).__name__}"
+    if app.root_path or root_path:
+        return "a root_path is set: FastAPI resolves paths below it"
+    if app.max_body_size is not None:
+        return "max_body_size is set on the application"
+    if app.user_middleware:
+        outermost = app.user_middleware[0].cls
+        return f"the middleware {getattr(outermost, '__name__', outermost)} is in front of the routes"
+    if app._native_telemetry.enabled():
+        return "FastAPI's telemetry is on"
+    return ""
+
+
+def _owner(cls: type, name: str) -> type:
+    """The class of `cls`'s bases that defines `name`."""
+    return next(base for base in cls.__mro__ if name in vars(base))
+
+
+def _effective(app: Any) -> Iterator[Any]:
+    from fastapi.routing import iter_route_contexts
+
+    yield from iter_route_contexts(app.router.routes)
+
+
+def _entry(app: Any, route: Any, against: str) -> Entry:
+    from fastapi.routing import APIRoute
+    from starlette.routing import Mount, Route
+
+    endpoint = route.endpoint if hasattr(route._effective_route, "endpoint") else None
+    entry = Entry(route.path or "", frozenset(route.methods or ()), name_of(endpoint))
+    original = route.original_route
+    if isinstance(route._effective_route, Mount):
+        entry.prefix, entry.name = True, type(route._effective_route.app).__name__
+        entry.reason = f"a mounted application ({entry.name})"
+        return entry
+    if not isinstance(original, (APIRoute, Route)) or not entry.path:
+        entry.reason = f"a {type(original).__name__} is not compiled"
+        entry.prefix = entry.path == ""
+        return entry
+    if against:
+        entry.reason = against
+        return entry
+    from turboapi_rs.plans.compile import compile_api_route, compile_starlette_route
+
+    try:
+        if isinstance(original, APIRoute):
+            entry.plan = compile_api_route(app, route, original)
+        else:
+            entry.plan = compile_starlette_route(app, route)
+    except NotCompiled as reason:
+        entry.reason = str(reason)
+    return entry
+
+
+def name_of(function: Callable[..., Any] | None) -> str:
+    """Module and qualified name of an endpoint, for logs and tables."""
+    if function is None:
+        return ""
+    plain = inspect.unwrap(function)
+    module = getattr(plain, "__module__", None)
+    name = getattr(plain, "__qualname__", None) or type(plain).__qualname__
+    return f"{module}.{name}" if module else name

@@ -1,0 +1,409 @@
+//! Call plans: FastAPI routes as `turboapi_rs.plans` compiled them.
+//!
+//! Owns: [`PlanSpec`], where a plan's function runs (worker, offload pool, home loop), what becomes of its answer.
+//! Does not own: what the function does (generated, see `plans/compile.py`), binding (`plan_bind`).
+//! Rule: a request that a plan does not decide is given to the ASGI application whole, before any code of the user ran;
+//! what a plan has begun is finished by it, or by the application that it returns (a `Resumed`), and never run again.
+
+use super::bind::PathParams;
+use super::fault;
+use super::plan_bind::{self, Argument, PlanParam};
+use super::service::{App, Local};
+use crate::asgi::AsgiCall;
+use crate::home_loop;
+use crate::http1::{FieldBlock, ResponseHead};
+use crate::interp::{self, Held};
+use crate::json;
+use crate::service::{Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
+use bytes::Bytes;
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use std::rc::Rc;
+use std::sync::Arc;
+
+const JSON: &[u8] = b"application/json";
+
+/// A compiled route.
+#[derive(Debug)]
+pub struct PlanSpec {
+    /// The generated function.
+    pub run: Held<PyAny>,
+    /// For log lines.
+    pub name: String,
+    /// Its arguments, in order.
+    pub params: Vec<PlanParam>,
+    /// A coroutine function for the home loop.
+    pub is_task: bool,
+    /// Calls a `def` function of the user's.
+    pub is_blocking: bool,
+    /// Status of an answer that is a JSON body alone.
+    pub status: u16,
+    /// The response step, when `run` gives the endpoint's bare result.
+    pub finish: Option<Held<PyAny>>,
+    /// A plain dict or list is the JSON body as it is.
+    pub encodes_plain: bool,
+    /// Makes the answer to an exception.
+    pub fault: Held<PyAny>,
+    /// The body is read before the plan runs.
+    pub reads_body: bool,
+    /// `direct`, `blocking` or empty.
+    pub pin: String,
+}
+
+/// What a plan's function came to.
+enum Final {
+    /// A JSON body, in the scratch buffer.
+    Encoded,
+    /// A whole response.
+    Full(ResponseHead, Bytes),
+    /// An ASGI application for the rest of the request.
+    Resumed(Py<PyAny>),
+    /// FastAPI is to decide.
+    Undecided,
+}
+
+impl PlanSpec {
+    /// Runs a plan that does not suspend, up to its answer. Attached, in a context of the request's own.
+    fn decide(
+        &self,
+        py: Python<'_>,
+        run: &Bound<'_, PyAny>,
+        arguments: Vec<Argument>,
+        path: &PathParams,
+        request: &Request,
+        scratch: &mut Vec<u8>,
+    ) -> PyResult<Final> {
+        scratch.clear();
+        let result = self
+            .call(py, run, arguments, path, request, scratch)
+            .and_then(|result| result.map_or(Ok(Final::Encoded), |made| self.read(&made, scratch)));
+        let raised = match result {
+            Ok(decided) => return Ok(decided),
+            Err(raised) => raised,
+        };
+        if !raised.is_instance_of::<PyException>(py) {
+            return Err(raised);
+        }
+        scratch.clear();
+        self.read(&self.fault.bind(py).call1((raised.value(py),))?, scratch)
+    }
+
+    /// The function's final object; `None` when its result was encoded into `scratch` as it is.
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        run: &Bound<'py, PyAny>,
+        arguments: Vec<Argument>,
+        path: &PathParams,
+        request: &Request,
+        scratch: &mut Vec<u8>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut result = plan_bind::call(py, run, &[], &self.params, arguments, request, path)?;
+        let Some(finish) = &self.finish else { return Ok(Some(result)) };
+        if result.is(&py.NotImplemented()) {
+            return Ok(Some(result));
+        }
+        if interp::is_coroutine(&result) {
+            result = home_loop::drive(&result)?;
+        }
+        if self.encodes_plain && json::encode_jsonable(&result, scratch)? {
+            return Ok(None);
+        }
+        finish.bind(py).call1((result,)).map(Some)
+    }
+
+    fn read(&self, made: &Bound<'_, PyAny>, scratch: &mut Vec<u8>) -> PyResult<Final> {
+        if let Ok(body) = made.cast_exact::<PyBytes>() {
+            scratch.extend_from_slice(body.as_bytes());
+            return Ok(Final::Encoded);
+        }
+        if let Ok(whole) = made.cast_exact::<PyTuple>() {
+            let (head, body) = read_whole(whole)?;
+            return Ok(Final::Full(head, body));
+        }
+        if made.is(&made.py().NotImplemented()) {
+            return Ok(Final::Undecided);
+        }
+        Ok(Final::Resumed(made.clone().unbind()))
+    }
+
+    fn event(&self, scratch: Vec<u8>) -> PyResult<ReplyEvent> {
+        let mut fields = FieldBlock::new();
+        fields.push(b"content-type", JSON).map_err(|fault| PyValueError::new_err(fault.reason()))?;
+        Ok(ReplyEvent::Full(ResponseHead { status: self.status, fields }, Bytes::from(scratch)))
+    }
+}
+
+/// Reads `(status, body, raw_headers)` of a Starlette response.
+fn read_whole(whole: &Bound<'_, PyTuple>) -> PyResult<(ResponseHead, Bytes)> {
+    let (status, body, headers) =
+        whole.extract::<(u16, Bound<'_, PyBytes>, Bound<'_, PyList>)>().map_err(|_| {
+            PyTypeError::new_err("a plan answers with (status: int, body: bytes, headers: list)")
+        })?;
+    if !(200..=599).contains(&status) {
+        return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
+    }
+    let mut fields = FieldBlock::new();
+    for pair in headers.iter() {
+        let (name, value) = pair.extract::<(Bound<'_, PyBytes>, Bound<'_, PyBytes>)>()?;
+        fields.push(name.as_bytes(), value.as_bytes()).map_err(|fault| {
+            PyValueError::new_err(format!(
+                "response header {:?}: {}",
+                String::from_utf8_lossy(name.as_bytes()),
+                fault.reason()
+            ))
+        })?;
+    }
+    Ok((ResponseHead { status, fields }, interp::share_bytes(&body)))
+}
+
+impl Local {
+    /// Answers a request by its plan.
+    pub(super) fn call_plan(
+        self: &Rc<Self>,
+        index: usize,
+        path: PathParams,
+        request: Request,
+        reply: Reply<'_>,
+    ) -> Outcome {
+        let spec = &self.app.table.plans[index];
+        let Ok(arguments) = plan_bind::convert(&spec.params, &request, &path) else {
+            return self.call_asgi(request);
+        };
+        if spec.is_task {
+            return self.begin_task(index, arguments, path, request);
+        }
+        if spec.is_blocking && spec.pin != "direct" {
+            return self.offload_plan(index, arguments, path, request);
+        }
+        interp::attach(|py| {
+            // Taken, not borrowed: the plan runs Python, which may come back here.
+            let mut scratch = self.scratch.take();
+            let decided = self.context.run(py, || {
+                spec.decide(py, self.plans[index].bind(py), arguments, &path, &request, &mut scratch)
+            });
+            let outcome = match decided {
+                Ok(Final::Encoded) => reply.short(spec.status, JSON, &scratch),
+                Ok(Final::Full(head, body)) => reply.full(head.status, &head.fields, body),
+                Ok(Final::Undecided) => self.call_asgi(request),
+                Ok(Final::Resumed(rest)) => {
+                    let exchange = exchange_of(&request);
+                    resume(&self.app, py, rest, request, &exchange);
+                    Outcome::Pending(exchange)
+                }
+                Err(raised) => {
+                    log_fault(py, spec, &request, &raised);
+                    fault::answer(reply)
+                }
+            };
+            self.scratch.replace(scratch);
+            outcome
+        })
+    }
+
+    /// Runs a plan that may block on the offload pool.
+    fn offload_plan(
+        &self,
+        index: usize,
+        arguments: Vec<Argument>,
+        path: PathParams,
+        request: Request,
+    ) -> Outcome {
+        let exchange = exchange_of(&request);
+        let (app, answered) = (self.app.clone(), exchange.clone());
+        let job = Box::new(move || {
+            interp::attach(|py| {
+                let spec = &app.table.plans[index];
+                let mut scratch = Vec::new();
+                let decided = app.context.run(py, || {
+                    spec.decide(py, spec.run.bind(py), arguments, &path, &request, &mut scratch)
+                });
+                let event = match decided {
+                    Ok(Final::Encoded) => spec.event(scratch),
+                    Ok(Final::Full(head, body)) => Ok(ReplyEvent::Full(head, body)),
+                    Ok(Final::Undecided) => return to_asgi(&app, request, &answered),
+                    Ok(Final::Resumed(rest)) => return resume(&app, py, rest, request, &answered),
+                    Err(raised) => Err(raised),
+                };
+                let event = event.unwrap_or_else(|raised| {
+                    log_fault(py, spec, &request, &raised);
+                    ReplyEvent::Abort
+                });
+                // Refused when the peer is gone: nobody is left to tell.
+                let _ = answered.push(event);
+            });
+        });
+        if self.offload.submit(job).is_err() {
+            log::error!("{}: the offload queue is full", self.app.table.plans[index].name);
+            fault::abort(&exchange);
+        }
+        Outcome::Pending(exchange)
+    }
+
+    /// Starts a plan's coroutine on the home loop.
+    fn begin_task(
+        self: &Rc<Self>,
+        index: usize,
+        arguments: Vec<Argument>,
+        path: PathParams,
+        request: Request,
+    ) -> Outcome {
+        let exchange = exchange_of(&request);
+        if self.home.is_some() {
+            interp::attach(|py| self.run_task(py, index, arguments, path, request, &exchange));
+            return Outcome::Pending(exchange);
+        }
+        let answered = exchange.clone();
+        let posted = self.app.home.post(Box::new(move |py, _home| match Local::current() {
+            Some(local) => local.run_task(py, index, arguments, path, request, &answered),
+            None => fault::abort(&answered),
+        }));
+        if posted.is_err() {
+            fault::abort(&exchange);
+        }
+        Outcome::Pending(exchange)
+    }
+
+    fn run_task(
+        self: &Rc<Self>,
+        py: Python<'_>,
+        index: usize,
+        arguments: Vec<Argument>,
+        path: PathParams,
+        request: Request,
+        exchange: &Arc<Exchange>,
+    ) {
+        let (Some(home), Some(host)) = (&self.home, &self.host) else { return fault::abort(exchange) };
+        let spec = &self.app.table.plans[index];
+        let run = self.plans[index].bind(py);
+        let for_arguments = Request {
+            head: request.head.clone(),
+            body: match &request.body {
+                RequestBody::Whole(body) => RequestBody::Whole(body.clone()),
+                _ => RequestBody::Empty,
+            },
+            ends: request.ends.clone(),
+        };
+        host.start_with(py, home, request, exchange, |scope, receive, send, call: &Bound<'_, AsgiCall>| {
+            let reply = Bound::new(py, PlanReply { call: call.clone().unbind(), index })?;
+            let leading = [scope.clone().into_any(), receive, send, reply.into_any()];
+            plan_bind::call(py, run, &leading, &spec.params, arguments, &for_arguments, &path)
+        });
+    }
+}
+
+/// How a plan's coroutine answers with what is whole already, without a message.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+struct PlanReply {
+    call: Py<AsgiCall>,
+    index: usize,
+}
+
+#[pymethods]
+impl PlanReply {
+    /// Takes the final answer: `bytes`, or `(status, body, raw_headers)`.
+    fn __call__(&self, made: &Bound<'_, PyAny>) -> PyResult<()> {
+        let local = Local::current()
+            .ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("not on a worker of the server"))?;
+        let spec = &local.app.table.plans[self.index];
+        let mut scratch = Vec::new();
+        let event = match spec.read(made, &mut scratch)? {
+            Final::Encoded => spec.event(scratch)?,
+            Final::Full(head, body) => ReplyEvent::Full(head, body),
+            Final::Resumed(_) | Final::Undecided => {
+                return Err(PyTypeError::new_err("a plan's reply is bytes or (status, body, headers)"))
+            }
+        };
+        self.call.get().answer(event)
+    }
+
+    /// True once something of the response was sent.
+    fn is_begun(&self) -> bool {
+        self.call.get().is_begun()
+    }
+}
+
+/// The exchange of a request: its body's, if one is still coming.
+fn exchange_of(request: &Request) -> Arc<Exchange> {
+    match &request.body {
+        RequestBody::Streamed(exchange) => exchange.clone(),
+        _ => Exchange::without_body(),
+    }
+}
+
+fn log_fault(py: Python<'_>, spec: &PlanSpec, request: &Request, raised: &PyErr) {
+    log::error!(
+        "{} {}: {} raised\n{}",
+        String::from_utf8_lossy(request.head.method_bytes()),
+        String::from_utf8_lossy(request.head.path()),
+        spec.name,
+        interp::traceback(py, raised)
+    );
+}
+
+/// Gives a request that no plan decided to the ASGI application, from any thread.
+fn to_asgi(app: &Arc<App>, request: Request, exchange: &Arc<Exchange>) {
+    let answered = exchange.clone();
+    let posted = app.home.post(Box::new(move |py, home| {
+        match Local::current().as_ref().and_then(|local| local.host.as_ref()) {
+            Some(host) => host.start(py, home, request, &answered),
+            None => fault::abort(&answered),
+        }
+    }));
+    if posted.is_err() {
+        fault::abort(exchange);
+    }
+}
+
+/// Runs the rest of a request, an ASGI application, on the home loop.
+fn resume(app: &Arc<App>, py: Python<'_>, rest: Py<PyAny>, request: Request, exchange: &Arc<Exchange>) {
+    if let Some(local) = Local::current() {
+        if let (Some(home), Some(host)) = (&local.home, &local.host) {
+            return host.start_app(py, home, rest.bind(py), request, exchange);
+        }
+    }
+    let (rest, answered) = (Held::new(rest), exchange.clone());
+    let posted = app.home.post(Box::new(move |py, home| {
+        match Local::current().as_ref().and_then(|local| local.host.as_ref()) {
+            Some(host) => host.start_app(py, home, rest.bind(py), request, &answered),
+            None => fault::abort(&answered),
+        }
+    }));
+    if posted.is_err() {
+        fault::abort(exchange);
+    }
+}
+
+/// What `CoreServer.plan_route` is told by name.
+///
+/// # Errors
+/// A wrong shape, for the developer of the plans.
+pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>) -> PyResult<PlanSpec> {
+    let item = |name: &str| -> PyResult<Bound<'_, PyAny>> {
+        options.get_item(name)?.ok_or_else(|| PyTypeError::new_err(format!("plan_route: {name} is missing")))
+    };
+    type Spec<'py> = (String, String, String, bool, Bound<'py, PyAny>, bool);
+    let params = item("params")?
+        .extract::<Vec<Spec<'_>>>()?
+        .into_iter()
+        .map(|(source, wire, kind, required, default, is_list)| {
+            plan_bind::param(&source, wire, &kind, required, default.unbind(), is_list)
+                .map_err(PyValueError::new_err)
+        })
+        .collect::<PyResult<_>>()?;
+    let finish = item("finish")?;
+    Ok(PlanSpec {
+        run: Held::new(run),
+        name: item("name")?.extract()?,
+        params,
+        is_task: item("is_task")?.extract()?,
+        is_blocking: item("is_blocking")?.extract()?,
+        status: item("status")?.extract()?,
+        finish: (!finish.is_none()).then(|| Held::new(finish.unbind())),
+        encodes_plain: item("encodes_plain")?.extract()?,
+        fault: Held::new(item("fault")?.unbind()),
+        reads_body: item("reads_body")?.extract()?,
+        pin: item("pin")?.extract()?,
+    })
+}

@@ -1,0 +1,287 @@
+//! Arguments of a call plan, read from a request before the interpreter is entered.
+//!
+//! Owns: where each argument comes from, and when a request is not the plan's to decide.
+//! Does not own: the rules of conversion (`scalar`). Rule: what does not convert is no answer: [`Undecided`], and FastAPI
+//! itself gets the request, so that its error list is its own. Nothing of the user's has run by then.
+
+use super::bind::{scalar_to_python, PathParams, Value};
+use super::plan::ScalarType;
+use super::scalar;
+use crate::bytes_ext;
+use crate::http1::RequestHead;
+use crate::interp::{self, Held};
+use crate::service::{Request, RequestBody};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use std::borrow::Cow;
+
+/// Where an argument of a plan comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanSource {
+    /// The path parameter of that name.
+    Path(ScalarType),
+    /// The last value of that query key, or all of them.
+    Query(ScalarType),
+    /// The first field of that name, or all of them.
+    Header(ScalarType),
+    /// The body as `bytes` if its content type is JSON, `None` if it is empty.
+    JsonBody,
+    /// The query string as sent.
+    QueryString,
+    /// Names in lower case and values of all fields, as `bytes`.
+    Headers,
+    /// All path parameters, as a dict of strings.
+    PathParams,
+}
+
+/// One argument of a plan, in call order.
+#[derive(Debug)]
+pub struct PlanParam {
+    /// Where it comes from.
+    pub source: PlanSource,
+    /// Its name on the wire.
+    pub wire: String,
+    /// Absent: the request goes to FastAPI.
+    pub required: bool,
+    /// Every occurrence, as a list.
+    pub is_list: bool,
+    /// What an absent one becomes.
+    pub default: Held<PyAny>,
+}
+
+/// The plan does not decide this request: FastAPI does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undecided;
+
+/// A converted argument, still without an interpreter.
+#[derive(Debug)]
+pub enum Argument {
+    /// A scalar, a list of scalars, or the default.
+    Value(Value),
+    /// Made of the request itself.
+    FromRequest,
+}
+
+/// Converts the arguments of a request.
+///
+/// # Errors
+/// [`Undecided`]: one is missing or does not convert.
+pub fn convert(
+    params: &[PlanParam],
+    request: &Request,
+    path: &PathParams,
+) -> Result<Vec<Argument>, Undecided> {
+    let head = &request.head;
+    let mut query: Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> = None;
+    params
+        .iter()
+        .map(|param| {
+            let value = match param.source {
+                PlanSource::Path(kind) => {
+                    let (_, text) = path.iter().find(|(name, _)| *name == param.wire).ok_or(Undecided)?;
+                    scalar_of(kind, text)?
+                }
+                PlanSource::Query(kind) => {
+                    if !head.query().is_ascii() {
+                        return Err(Undecided);
+                    }
+                    let pairs = query.get_or_insert_with(|| bytes_ext::parse_query(head.query()).collect());
+                    from_query(param, kind, pairs)?
+                }
+                PlanSource::Header(kind) => from_fields(param, kind, head)?,
+                PlanSource::JsonBody => {
+                    has_json_or_nothing(request)?;
+                    return Ok(Argument::FromRequest);
+                }
+                PlanSource::QueryString | PlanSource::Headers | PlanSource::PathParams => {
+                    return Ok(Argument::FromRequest)
+                }
+            };
+            Ok(Argument::Value(value))
+        })
+        .collect()
+}
+
+fn from_query(
+    param: &PlanParam,
+    kind: ScalarType,
+    pairs: &[(Cow<'_, str>, Cow<'_, str>)],
+) -> Result<Value, Undecided> {
+    let mut matching = pairs.iter().filter(|(name, _)| *name == param.wire.as_str()).map(|(_, value)| value);
+    if param.is_list {
+        let items = matching.map(|text| scalar_of(kind, text)).collect::<Result<Vec<_>, _>>()?;
+        return if items.is_empty() { absent(param) } else { Ok(Value::List(items)) };
+    }
+    match matching.next_back() {
+        Some(text) => scalar_of(kind, text),
+        None => absent(param),
+    }
+}
+
+fn from_fields(param: &PlanParam, kind: ScalarType, head: &RequestHead) -> Result<Value, Undecided> {
+    let text = |value: &[u8]| -> Result<Value, Undecided> {
+        match std::str::from_utf8(value) {
+            Ok(text) if text.is_ascii() => scalar_of(kind, text),
+            // Field values are Latin-1 to the application.
+            _ if kind == ScalarType::Str => {
+                Ok(Value::Str(value.iter().map(|&byte| char::from(byte)).collect()))
+            }
+            _ => Err(Undecided),
+        }
+    };
+    let mut matching = head
+        .fields()
+        .filter(|(name, _)| name.eq_ignore_ascii_case(param.wire.as_bytes()))
+        .map(|(_, value)| value);
+    if param.is_list {
+        let items = matching.map(text).collect::<Result<Vec<_>, _>>()?;
+        return if items.is_empty() { absent(param) } else { Ok(Value::List(items)) };
+    }
+    match matching.next() {
+        Some(value) => text(value),
+        None => absent(param),
+    }
+}
+
+fn absent(param: &PlanParam) -> Result<Value, Undecided> {
+    if param.required {
+        Err(Undecided)
+    } else {
+        Ok(Value::Default)
+    }
+}
+
+fn scalar_of(kind: ScalarType, text: &str) -> Result<Value, Undecided> {
+    let converted = match kind {
+        ScalarType::Str => Ok(Value::Str(text.to_owned())),
+        ScalarType::Int => scalar::int_from_str(text).map(|found| match found {
+            scalar::Int::Small(value) => Value::Int(value),
+            scalar::Int::Big(digits) => Value::BigInt(digits),
+        }),
+        ScalarType::Float => scalar::float_from_str(text).map(Value::Float),
+        ScalarType::Bool => scalar::bool_from_str(text).map(Value::Bool),
+    };
+    converted.map_err(|_| Undecided)
+}
+
+/// A body whose content type FastAPI reads as JSON, or none at all.
+fn has_json_or_nothing(request: &Request) -> Result<(), Undecided> {
+    let body = match &request.body {
+        RequestBody::Whole(body) => body,
+        RequestBody::Empty => return Ok(()),
+        RequestBody::Streamed(_) => return Err(Undecided),
+    };
+    if body.is_empty() {
+        return Ok(());
+    }
+    let Some(content_type) = request.head.field(b"content-type") else { return Err(Undecided) };
+    let is_json = match content_type.iter().position(|&byte| byte == b';') {
+        None => content_type.eq_ignore_ascii_case(b"application/json"),
+        Some(end) => {
+            content_type[..end].eq_ignore_ascii_case(b"application/json")
+                && bytes_ext::trim_ows(&content_type[end + 1..]).eq_ignore_ascii_case(b"charset=utf-8")
+        }
+    };
+    if is_json {
+        Ok(())
+    } else {
+        Err(Undecided)
+    }
+}
+
+/// Makes the Python object of an argument.
+///
+/// # Errors
+/// Python's own.
+pub fn to_python<'py>(
+    py: Python<'py>,
+    argument: Argument,
+    param: &PlanParam,
+    request: &Request,
+    path: &PathParams,
+) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match argument {
+        Argument::Value(Value::Default) => param.default.bind(py).clone(),
+        Argument::Value(value) => scalar_to_python(py, value)?,
+        Argument::FromRequest => match param.source {
+            PlanSource::JsonBody => match &request.body {
+                RequestBody::Whole(body) if !body.is_empty() => PyBytes::new(py, body).into_any(),
+                _ => py.None().into_bound(py),
+            },
+            PlanSource::QueryString => PyBytes::new(py, request.head.query()).into_any(),
+            PlanSource::Headers => headers(py, &request.head)?,
+            _ => {
+                let params = PyDict::new(py);
+                for (name, value) in path {
+                    params.set_item(name, value)?;
+                }
+                params.into_any()
+            }
+        },
+    })
+}
+
+fn headers<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyAny>> {
+    let list = PyList::empty(py);
+    for (name, value) in head.fields() {
+        let pair = [PyBytes::new(py, &name.to_ascii_lowercase()), PyBytes::new(py, value)];
+        list.append(PyTuple::new(py, pair)?)?;
+    }
+    Ok(list.into_any())
+}
+
+/// Reads a plan's parameter as `plans.params.Native.spec` gives it.
+///
+/// # Errors
+/// What is wrong, for the developer of the plan.
+pub fn param(
+    source: &str,
+    wire: String,
+    kind: &str,
+    required: bool,
+    default: Py<PyAny>,
+    is_list: bool,
+) -> Result<PlanParam, String> {
+    let scalar = match kind {
+        "int" => ScalarType::Int,
+        "float" => ScalarType::Float,
+        "bool" => ScalarType::Bool,
+        "str" => ScalarType::Str,
+        _ => return Err(format!("no parameter is a {kind}")),
+    };
+    let source = match source {
+        "path" => PlanSource::Path(scalar),
+        "query" => PlanSource::Query(scalar),
+        "header" => PlanSource::Header(scalar),
+        "json_body" => PlanSource::JsonBody,
+        "query_string" => PlanSource::QueryString,
+        "headers" => PlanSource::Headers,
+        "path_params" => PlanSource::PathParams,
+        _ => return Err(format!("no parameter comes from {source}")),
+    };
+    Ok(PlanParam { source, wire, required, is_list, default: Held::new(default) })
+}
+
+/// The call of a plan, with all its arguments made.
+///
+/// # Errors
+/// Python's own.
+pub fn call<'py>(
+    py: Python<'py>,
+    function: &Bound<'py, PyAny>,
+    leading: &[Bound<'py, PyAny>],
+    params: &[PlanParam],
+    arguments: Vec<Argument>,
+    request: &Request,
+    path: &PathParams,
+) -> PyResult<Bound<'py, PyAny>> {
+    if leading.is_empty() && arguments.is_empty() {
+        return function.call0();
+    }
+    let mut all = Vec::with_capacity(leading.len() + arguments.len());
+    all.extend(leading.iter().cloned());
+    for (argument, param) in arguments.into_iter().zip(params) {
+        all.push(to_python(py, argument, param, request, path)?);
+    }
+    interp::call_positional(function, &all)
+}
