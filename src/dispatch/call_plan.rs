@@ -178,6 +178,7 @@ impl Local {
             return self.offload_plan(index, arguments, path, request);
         }
         interp::attach(|py| {
+            self.app.home.stand_in.adopt(py);
             // Taken, not borrowed: the plan runs Python, which may come back here.
             let mut scratch = self.scratch.take();
             let decided = self.context.run(py, || {
@@ -214,6 +215,7 @@ impl Local {
         let (app, answered) = (self.app.clone(), exchange.clone());
         let job = Box::new(move || {
             interp::attach(|py| {
+                app.home.stand_in.adopt(py);
                 let spec = &app.table.plans[index];
                 let mut scratch = Vec::new();
                 let decided = app.context.run(py, || {

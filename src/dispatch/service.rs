@@ -12,7 +12,7 @@ use super::reply::{classify, Classified};
 use super::stream::{self, Origin, SyncStream};
 use crate::asgi::{AsgiHost, Lifespan, Progress, TrustedProxies};
 use crate::bytes_ext;
-use crate::home_loop::{self, HomeLoop, LoopHandle, Stepper};
+use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
 use crate::http1::{RequestHead, ResponseHead};
 use crate::interp::{self, BaseContext, Held};
 use crate::pyclasses::Request as PyRequest;
@@ -131,7 +131,7 @@ impl PyService {
             let handle = if worker.worker == 0 { app.home.clone() } else { Arc::default() };
             let home = HomeLoop::make(py, handle, app.context.copy_for_worker(py)?)?;
             if worker.worker == 0 {
-                home_loop::announce(py, &home.event_loop(py))?;
+                app.home.stand_in.announce(py, &home.event_loop(py))?;
             }
             Some(home)
         } else {

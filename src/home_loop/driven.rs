@@ -6,62 +6,70 @@
 //! hands what it is given over to it (`guest_loop.Elsewhere`), so that `asyncio.create_task` works in such a coroutine.
 
 use crate::interp::{self, Held};
-use parking_lot::RwLock;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// What coroutines on one thread find as the running loop.
+/// What coroutines on one thread find as the running loop. Threads end detached, so that the references are `Held`.
 struct Running {
-    set: Py<PyAny>,
-    event_loop: Py<PyAny>,
-    none: Py<PyAny>,
+    set: Held<PyAny>,
+    event_loop: Held<PyAny>,
+    none: Held<PyAny>,
 }
 
 thread_local! {
     static RUNNING: RefCell<Option<Arc<Running>>> = const { RefCell::new(None) };
 }
 
-/// The stand-in for threads without a loop. Written at start, by the worker that steps the home loop.
-static ELSEWHERE: RwLock<Option<Held<PyAny>>> = RwLock::new(None);
-
 /// Makes `event_loop` the running loop of coroutines that this thread drives.
 ///
 /// # Errors
 /// asyncio could not be imported.
-pub fn adopt(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn adopt(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
     let set = py.import("asyncio")?.getattr("_set_running_loop")?.unbind();
-    let running = Running { set, event_loop: event_loop.clone().unbind(), none: py.None() };
+    let running = Running {
+        set: Held::new(set),
+        event_loop: Held::new(event_loop.clone().unbind()),
+        none: Held::new(py.None()),
+    };
     RUNNING.with_borrow_mut(|slot| *slot = Some(Arc::new(running)));
     Ok(())
 }
 
-/// Makes the stand-in for `home` known to all threads that have no loop of their own.
-///
-/// # Errors
-/// Python's own.
-pub fn announce(py: Python<'_>, home: &Bound<'_, PyAny>) -> PyResult<()> {
-    let made = py.import("turboapi_rs.guest_loop")?.getattr("Elsewhere")?.call1((home,))?;
-    let before = ELSEWHERE.write().replace(Held::new(made.unbind()));
-    drop(before);
-    Ok(())
-}
-
 /// Forgets the calling thread's loop.
-pub fn forget() {
+pub(super) fn forget() {
     let before = RUNNING.with_borrow_mut(Option::take);
     drop(before);
 }
 
-fn running(py: Python<'_>) -> PyResult<Option<Arc<Running>>> {
-    if let Some(known) = RUNNING.with_borrow(Clone::clone) {
-        return Ok(Some(known));
+/// The stand-in for a home loop, for the threads of its server that have no loop. Written once, by its own worker.
+#[derive(Debug, Default)]
+pub struct StandIn(OnceLock<Held<PyAny>>);
+
+impl StandIn {
+    /// Made from the home loop.
+    ///
+    /// # Errors
+    /// Python's own.
+    pub fn announce(&self, py: Python<'_>, home: &Bound<'_, PyAny>) -> PyResult<()> {
+        let made = py.import("turboapi_rs.guest_loop")?.getattr("Elsewhere")?.call1((home,))?;
+        // Set before only if a server was started twice, which it is not.
+        let _ = self.0.set(Held::new(made.unbind()));
+        Ok(())
     }
-    let stand_in = ELSEWHERE.read().as_ref().map(|held| held.clone_ref(py));
-    let Some(stand_in) = stand_in else { return Ok(None) };
-    adopt(py, stand_in.bind(py))?;
-    Ok(RUNNING.with_borrow(Clone::clone))
+
+    /// Makes it the running loop of coroutines that the calling thread drives, if that has none.
+    pub fn adopt(&self, py: Python<'_>) {
+        if RUNNING.with_borrow(Option::is_some) {
+            return;
+        }
+        if let Some(stand_in) = self.0.get() {
+            if let Err(raised) = adopt(py, stand_in.bind(py)) {
+                log::error!("the running loop of a thread could not be set: {raised}");
+            }
+        }
+    }
 }
 
 /// Runs a coroutine to its end and gives its result.
@@ -71,7 +79,7 @@ fn running(py: Python<'_>) -> PyResult<Option<Arc<Running>>> {
 #[pyfunction]
 pub fn drive<'py>(coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = coroutine.py();
-    let running = running(py)?;
+    let running = RUNNING.with_borrow(Clone::clone);
     if let Some(running) = &running {
         running.set.bind(py).call1((running.event_loop.bind(py),))?;
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-pub use driven::{announce, drive, register};
+pub use driven::{drive, register, StandIn};
 
 /// Work for a loop's thread.
 pub type Job = Box<dyn for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>) + Send>;
@@ -33,6 +33,8 @@ pub struct LoopHandle {
     inbox: Mutex<Inbox>,
     /// The inbox has something: spares the lock in steps that were made for other reasons.
     has_mail: AtomicBool,
+    /// What threads without a loop take for the running one.
+    pub stand_in: StandIn,
 }
 
 #[derive(Default)]

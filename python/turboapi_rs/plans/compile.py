@@ -131,7 +131,7 @@ def compile_starlette_route(app: Any, context: Any) -> Plan:
 async def deliver(final: Any, scope: Any, receive: Any, send: Any, reply: Any) -> None:
     """Send a final answer."""
     if isinstance(final, Resumed):
-        await final(scope, receive, send)
+        await final.here(scope, receive, send)
     else:
         reply(final)
 
@@ -173,7 +173,7 @@ class _Builder:
             "UNDEFINED": PydanticUndefined, "FALLBACK": NotImplemented, "ValidationError": ValidationError,
             "drive": drive, "copy_context": copy_context, "deepcopy": copy.deepcopy, "unwind": unwind,
             "run_in_threadpool": run_in_threadpool, "AsyncExitStack": AsyncExitStack, "deliver": deliver,
-            "FastAPIError": FastAPIError, "Request": Request, "solve_generator": _solve_generator,
+            "FastAPIError": FastAPIError, "Resumed": Resumed, "Request": Request, "solve_generator": _solve_generator,
             "request_params_to_args": request_params_to_args, "request_body_to_args": request_body_to_args,
             "QueryParams": QueryParams, "Headers": Headers, "cookie_parser": cookie_parser, "prepare": prepare,
             "BackgroundTasks": BackgroundTasks, "new_response": new_response, "SimpleNamespace": SimpleNamespace,
@@ -234,7 +234,9 @@ class _Builder:
             *(["    opened.close_function_scope()"] if self.has_function_generators else []),
             "except BaseException as raised:",
             "    opened.unwind(raised)",
-            "opened.close()",
+            # What still has to be sent is sent first.
+            "if type(final) is Resumed: final.opened = opened",
+            "else: opened.close()",
             "return final",
         ]
 

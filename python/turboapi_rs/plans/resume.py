@@ -8,10 +8,13 @@ Rule: what the plan has run is not run again.
 
 from __future__ import annotations
 
+import asyncio
 import copy
+from contextvars import copy_context
 from typing import Any
 
 from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,23 +55,46 @@ async def _resume(scope: Any, receive: Any, send: Any) -> None:
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if resumed.raised is not None:
             raise resumed.raised
-        await resumed.response(scope, receive, send)
+        opened = resumed.opened
+        if opened is None:
+            await resumed.response(scope, receive, send)
+            return
+        leave = run_in_threadpool if opened.has_blocking else _at_once
+        try:
+            await resumed.response(scope, receive, send)
+        except BaseException as raised:
+            await leave(opened.unwind, raised)
+        await leave(opened.close)
 
     await wrap_app_handling_exceptions(answer, Request(scope, receive, send))(scope, receive, send)
 
 
-class Resumed:
-    """An ASGI application for the rest of one request."""
+async def _at_once(function: Any, *args: Any) -> None:
+    function(*args)
 
-    __slots__ = ("raised", "response", "route", "tail")
+
+class Resumed:
+    """An ASGI application for the rest of one request.
+
+    Attributes:
+        opened: the generators of dependencies that are to be left once the answer is sent, if any.
+    """
+
+    __slots__ = ("_context", "opened", "raised", "response", "route", "tail")
 
     def __init__(
         self, tail: Tail, route: Any, *, response: Response | None = None, raised: Exception | None = None
     ) -> None:
         self.tail, self.route, self.response, self.raised = tail, route, response, raised
+        self.opened: Any = None
+        self._context = copy_context()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer."""
+        """Answer, in the context in which the plan ran."""
+        await asyncio.get_running_loop().create_task(self.here(scope, receive, send), context=self._context)
+
+    async def here(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, in the task that ran the plan."""
         if "endpoint" not in scope:
             match = self.route.path_regex.match(scope["path"])
             prepare(scope, self.tail.app, self.route, match.groupdict() if match else {})

@@ -25,14 +25,17 @@ _ENDED = object()
 class Opened:
     """The generators of one request that are waiting at their `yield`."""
 
-    __slots__ = ("_function", "_request")
+    __slots__ = ("_function", "_request", "has_blocking")
 
     def __init__(self) -> None:
+        #: One of them is a `def` generator, which may block.
+        self.has_blocking = False
         self._request: list[tuple[Any, bool]] = []
         self._function: list[tuple[Any, bool]] = []
 
     def enter(self, generator: Generator[Any], is_function_scoped: bool) -> Any:
         """Run a generator up to its `yield`, in a context of its own, as a thread pool would."""
+        self.has_blocking = True
         value = copy_context().run(next, generator, _ENDED)
         if value is _ENDED:
             raise RuntimeError("generator didn't yield")
