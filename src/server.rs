@@ -6,7 +6,9 @@
 //! Threads: `stop`, `cut` and `is_running` from any thread; `start` and `join` detach while they wait.
 
 use crate::asgi::TrustedProxies;
-use crate::dispatch::{spec_from, App, AppFactory, LoopPlacement, Param, RouteSpec, ScalarType, Source, Table};
+use crate::dispatch::{
+    spec_from, App, AppFactory, LoopPlacement, Param, RouteSpec, ScalarType, Source, Table,
+};
 use crate::http1::Limits;
 use crate::interp::{self, BaseContext, Held};
 use crate::router::RouteFault;

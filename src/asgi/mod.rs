@@ -62,7 +62,9 @@ impl AsgiHost {
         request: Request,
         exchange: &Arc<Exchange>,
     ) {
-        self.start_with(py, home, request, exchange, |scope, receive, send, _| app.call1((scope, receive, send)));
+        self.start_with(py, home, request, exchange, |scope, receive, send, _| {
+            app.call1((scope, receive, send))
+        });
     }
 
     /// As [`AsgiHost::start`], for the coroutine that `make` gives; it runs with the loop as the running one.

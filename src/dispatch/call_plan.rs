@@ -137,10 +137,9 @@ impl PlanSpec {
 
 /// Reads `(status, body, raw_headers)` of a Starlette response.
 fn read_whole(whole: &Bound<'_, PyTuple>) -> PyResult<(ResponseHead, Bytes)> {
-    let (status, body, headers) =
-        whole.extract::<(u16, Bound<'_, PyBytes>, Bound<'_, PyList>)>().map_err(|_| {
-            PyTypeError::new_err("a plan answers with (status: int, body: bytes, headers: list)")
-        })?;
+    let (status, body, headers) = whole
+        .extract::<(u16, Bound<'_, PyBytes>, Bound<'_, PyList>)>()
+        .map_err(|_| PyTypeError::new_err("a plan answers with (status: int, body: bytes, headers: list)"))?;
     if !(200..=599).contains(&status) {
         return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
     }
@@ -218,9 +217,9 @@ impl Local {
                 app.home.stand_in.adopt(py);
                 let spec = &app.table.plans[index];
                 let mut scratch = Vec::new();
-                let decided = app.context.run(py, || {
-                    spec.decide(py, spec.run.bind(py), arguments, &path, &request, &mut scratch)
-                });
+                let decided = app
+                    .context
+                    .run(py, || spec.decide(py, spec.run.bind(py), arguments, &path, &request, &mut scratch));
                 let event = match decided {
                     Ok(Final::Encoded) => spec.event(scratch),
                     Ok(Final::Full(head, body)) => Ok(ReplyEvent::Full(head, body)),

@@ -91,7 +91,9 @@ pub fn drive<'py>(coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
         interp::Sent::Returned(value) => Ok(value),
         interp::Sent::Yielded(_) => {
             coroutine.call_method0("close")?;
-            Err(PyRuntimeError::new_err("a coroutine without an await has suspended; mark its route @blocking"))
+            Err(PyRuntimeError::new_err(
+                "a coroutine without an await has suspended; mark its route @blocking",
+            ))
         }
     }
 }
