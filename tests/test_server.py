@@ -150,6 +150,14 @@ def test_server_without_lifespan_start_is_raised_by_start():
 
 
 @pytest.mark.once
+def test_what_is_no_application_is_refused():
+    with pytest.raises(ConfigError, match="neither a Server nor an ASGI application"), LiveServer(object()):
+        pass
+    with pytest.raises(ConfigError, match="neither a Server nor an ASGI application"):
+        serve(object(), port=0)
+
+
+@pytest.mark.once
 def test_end_of_the_program_drains_a_server_that_was_not_stopped():
     program = (
         "from turboapi_rs import Server\n"

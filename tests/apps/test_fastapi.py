@@ -251,26 +251,6 @@ def test_redirects_and_errors_of_the_framework(client):
     assert client.get("/openapi.json").json()["info"]["title"] == "FastAPI"
 
 
-def test_request_that_is_left_is_noticed(live, connect):
-    # Without `@app.middleware("http")`, under which Starlette's own `is_disconnected` stays false.
-    app = FastAPI()
-    polled, left = threading.Event(), threading.Event()
-
-    @app.get("/left")
-    async def leave(request: Request):
-        while not await request.is_disconnected():
-            polled.set()
-            await asyncio.sleep(0.001)
-        left.set()
-
-    connection = connect(live(app))
-    connection.send(b"GET /left HTTP/1.1\r\nhost: x\r\n\r\n")
-    assert polled.wait(5)
-    assert not left.is_set()
-    connection.close()
-    assert left.wait(2)
-
-
 def test_lifespan_ends_with_the_server(live, application, log):
     server = live(application)
     server.stop()

@@ -301,6 +301,7 @@ def test_slow_def_route_does_not_hold_others(client, live):
 
 
 def test_request_is_disconnected_tells_the_truth(live, connect):
+    # Without `@app.middleware("http")`, under which Starlette's own `is_disconnected` stays false.
     seen, app = Seen(), FastAPI()
 
     @app.get("/")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 
 import pytest
 from turboapi_rs import StartupError
 
 from tests.asgi.apps import Seen, answer
-from tests.support.children import REPO
+from tests.support.command import turboapi
 from tests.support.wire import request_bytes
 
 GET = request_bytes("GET", "/")
@@ -97,6 +95,16 @@ def test_failed_startup_is_raised_with_its_message(live, mode):
         live(app_with(Seen(), on_startup=fails), lifespan=mode)
 
 
+def test_loops_per_worker_run_a_lifespan_each(live, connect):
+    seen = Seen()
+    server = live(app_with(seen), loops="per-worker", workers=2)
+    assert sorted(seen.next() for _ in range(4)) == ["lifespan"] * 2 + ["lifespan.startup"] * 2
+    assert connect(server).exchange(GET).status == 200
+    server.stop()
+    assert [seen.next(), seen.next()] == ["lifespan.shutdown"] * 2
+    assert seen.empty()
+
+
 def test_failed_shutdown_ends_all_the_same(live, connect):
     server = live(app_with(Seen(), on_shutdown=raises))
     assert connect(server).exchange(GET).status == 200
@@ -121,36 +129,5 @@ FAILING = """
 )
 def test_command_line_exits_3_with_the_message(tmp_path, how):
     (tmp_path / "failing.py").write_text(textwrap.dedent(FAILING).format(how=how.replace("\n        ", "\n    ")))
-    command = [sys.executable, "-m", "turboapi_rs", "run", "failing:app", "--app-dir", str(tmp_path), "--port", "0"]
-    done = subprocess.run(
-        [*command, "--lifespan", "on"], cwd=REPO, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, "no database" in done.stderr) == (3, True), done
-
-
-def test_fastapi_lifespan_that_raises_exits_3(tmp_path):
-    code = """
-        import contextlib
-        from fastapi import FastAPI
-
-        @contextlib.asynccontextmanager
-        async def lifespan(app):
-            raise RuntimeError("no database")
-            yield
-
-        app = FastAPI(lifespan=lifespan)
-    """
-    (tmp_path / "failing_fastapi.py").write_text(textwrap.dedent(code))
-    command = [
-        sys.executable,
-        "-m",
-        "turboapi_rs",
-        "run",
-        "failing_fastapi:app",
-        "--app-dir",
-        str(tmp_path),
-        "--port",
-        "0",
-    ]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60, check=False)
+    done = turboapi("run", "failing:app", "--port", "0", "--lifespan", "on", folder=tmp_path)
     assert (done.returncode, "no database" in done.stderr) == (3, True), done

@@ -34,11 +34,10 @@ def ask_on(sock: socket.socket) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_ten_thousand_idle_connections_cost_little(capsys):
+@pytest.mark.parametrize("app", ["tests.asgi.served:app", pytest.param("examples.raw:server", marks=pytest.mark.once)])
+def test_ten_thousand_idle_connections_cost_little(capsys, app):
     count = connections_allowed()
-    with Command(
-        "tests.asgi.served:app", "--driver", DRIVER, "--workers", "1", "--keep-alive-timeout", "250"
-    ) as server:
+    with Command(app, "--driver", DRIVER, "--workers", "1", "--keep-alive-timeout", "250") as server:
         with Connection(server.address) as first:
             for _ in range(200):
                 assert first.exchange(GET).status == 200
@@ -66,7 +65,7 @@ def test_ten_thousand_idle_connections_cost_little(capsys):
                 sock.close()
         with capsys.disabled():
             print(
-                f"\n{count} idle connections ({DRIVER}): {per_connection:.0f} bytes of RSS each, opened in {opened_s:.1f} s, "
+                f"\n{count} idle connections ({app}, {DRIVER}): {per_connection:.0f} bytes of RSS each, opened in {opened_s:.1f} s, "
                 f"slowest of 300 requests among them {slowest * 1000:.1f} ms"
             )
         assert per_connection <= AIM_BYTES

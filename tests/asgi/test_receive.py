@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import time
 
 import pytest
@@ -213,6 +214,9 @@ class TestDisconnect:
             seen.put((await receive())["type"])
             seen.put((await receive())["type"])
             seen.put((await receive())["type"])
+            # Sending to nobody does nothing.
+            await answer(send, b"to nobody")
+            seen.put("done")
 
         connection = connect(live(app))
         connection.send(request_bytes("GET", "/"))
@@ -221,6 +225,7 @@ class TestDisconnect:
         getattr(connection, leave)()
         assert seen.next() == "http.disconnect"
         assert seen.next() == "http.disconnect"
+        assert seen.next() == "done"
 
     def test_in_the_middle_of_the_body(self, live, connect):
         seen = Seen()
@@ -269,8 +274,11 @@ class TestDisconnect:
             await answer(send)
             seen.put(await receive())
 
-        assert connect(live(app)).exchange(request_bytes("GET", "/")).status == 200
-        assert seen.next() == {"type": "http.disconnect"}
+        connection = connect(live(app))
+        # It is told of the answer's end, which is not the connection's.
+        for data in (request_bytes("GET", "/"), post(b"y")):
+            assert connection.exchange(data, "POST").status == 200
+            assert seen.next() == {"type": "http.disconnect"}
 
     def test_of_one_client_is_not_told_to_another(self, live, connect):
         seen = Seen()
@@ -452,8 +460,9 @@ class TestWaysToCall:
         async def app(scope, receive, send):
             calls = [receive(), send({"type": "http.response.start", "status": 200, "headers": []})]
             kinds = [asyncio.iscoroutine(call) for call in calls]
+            kinds += [inspect.iscoroutinefunction(function) for function in (receive, send)]
             for call in calls:
                 await call
             await body(send, repr(kinds).encode())
 
-        assert connect(live(app)).exchange(request_bytes("GET", "/")).body == b"[True, True]"
+        assert connect(live(app)).exchange(request_bytes("GET", "/")).body == b"[True, True, True, True]"

@@ -30,8 +30,7 @@ def ask(live, connect):
 def test_scope_holds_every_key_of_the_specification(ask):
     scope, connection = ask(request_bytes("GET", "/a?b=c"))
     assert scope["type"] == "http"
-    assert scope["asgi"]["version"] == "3.0"
-    assert scope["asgi"]["spec_version"] in ("2.3", "2.4")
+    assert scope["asgi"] == {"version": "3.0", "spec_version": "2.3"}
     assert scope["http_version"] == "1.1"
     assert scope["method"] == "GET"
     assert scope["scheme"] == "http"
@@ -72,7 +71,8 @@ def test_path_is_decoded_once_and_raw_path_is_as_sent(ask, target, path, raw_pat
 def test_headers_are_lower_case_in_order_with_repeats(ask):
     fields = (("X-B", "1"), ("x-a", "2"), ("X-B", "3"), ("X-Empty", ""))
     scope, _ = ask(request_bytes("GET", "/", headers=fields))
-    assert [tuple(pair) for pair in scope["headers"]] == [
+    # Pairs are tuples: frameworks put them into sets.
+    assert scope["headers"] == [
         (b"host", b"testserver"),
         (b"x-b", b"1"),
         (b"x-a", b"2"),

@@ -113,13 +113,16 @@ class TestFraming:
         assert not connection.is_closed_by_peer(0.2)
 
     @pytest.mark.parametrize("status", [204, 304])
-    @pytest.mark.parametrize("data", [b"", b"abc"])
-    def test_204_and_304_have_no_body(self, live, connect, status, data):
+    @pytest.mark.parametrize("pieces", [[b""], [b"abc"], [b"abc", b"def"]])
+    def test_204_and_304_have_no_body(self, live, connect, status, pieces):
         @http
         async def app(scope, receive, send):
-            await answer(
-                send, b"next" if scope["path"] == "/next" else data, 200 if scope["path"] == "/next" else status
-            )
+            if scope["path"] == "/next":
+                return await answer(send, b"next")
+            await start(send, status)
+            for piece in pieces[:-1]:
+                await body(send, piece, more=True)
+            await body(send, pieces[-1])
 
         connection = connect(live(app))
         connection.send(GET)
@@ -235,15 +238,38 @@ class TestWrongMessages:
         assert answered.status == 500
         assert b"c: d" not in answered.body
 
-    @pytest.mark.parametrize("messages", WRONG.values(), ids=WRONG)
-    def test_an_app_that_catches_may_still_answer(self, exchange, messages):
-        if len(messages) > 1:
-            pytest.skip("the response had begun")
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("body before start", "before 'http.response.start'"),
+            ("start twice", "already started"),
+            ("unknown type", "unexpected ASGI message 'http.response.nonsense'"),
+            ("no type", "type"),
+            ("no status", "status"),
+            ("status 99", "outside 200..=599"),
+            ("header name with a space", "not a token"),
+            ("header with a line break", "control character"),
+            ("headers of text", "expected bytes"),
+            ("body of text", "expected bytes"),
+        ],
+    )
+    def test_is_named_in_the_log(self, live, connect, capfd, name, says):
+        @http
+        async def app(scope, receive, send):
+            for message in WRONG[name]:
+                await send(message)
 
+        server = live(app)
+        assert connect(server).exchange(GET).status == 500
+        server.stop()
+        assert says in capfd.readouterr().err
+
+    @pytest.mark.parametrize("name", [name for name, messages in WRONG.items() if len(messages) == 1])
+    def test_an_app_that_catches_may_still_answer(self, exchange, name):
         @http
         async def app(scope, receive, send):
             try:
-                await send(messages[0])
+                await send(WRONG[name][0])
             except Exception:
                 await answer(send, b"recovered")
 
@@ -289,6 +315,27 @@ class TestStreams:
         assert connection.read_some().startswith(b"HTTP/1.1 200")
         loop.call_soon_threadsafe(go_on.set)
         assert b"end" in connection.read_some()
+
+    @pytest.mark.parametrize("pause", [0, 1])
+    def test_head_leaves_while_the_app_waits_before_its_first_piece(self, live, connect, pause):
+        seen = Seen()
+        go_on = asyncio.Event()
+
+        @http
+        async def app(scope, receive, send):
+            for _ in range(pause):
+                await asyncio.sleep(0)
+            await start(send)
+            seen.put(asyncio.get_running_loop())
+            await go_on.wait()
+            await body(send, b"late")
+
+        connection = connect(live(app))
+        connection.send(GET)
+        loop = seen.next()
+        assert connection.read_some().startswith(b"HTTP/1.1 200")
+        loop.call_soon_threadsafe(go_on.set)
+        assert b"late" in connection.read_some()
 
     def test_each_piece_is_sent_as_it_comes(self, live, connect):
         steps = [asyncio.Event() for _ in range(3)]
