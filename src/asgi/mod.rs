@@ -48,6 +48,11 @@ impl AsgiHost {
         Ok(AsgiHost { app, scopes: ScopeMaker::new(py, root_path, proxies, state)?, channel })
     }
 
+    /// The application.
+    pub fn application<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.app.bind(py).clone()
+    }
+
     /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.
     pub fn start(&self, py: Python<'_>, home: &Rc<HomeLoop>, request: Request, exchange: &Arc<Exchange>) {
         self.start_app(py, home, self.app.bind(py), request, exchange);

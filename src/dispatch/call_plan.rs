@@ -7,7 +7,7 @@
 
 use super::bind::PathParams;
 use super::fault;
-use super::plan_bind::{self, Argument, PlanParam};
+use super::plan_bind::{self, Arguments, BodyJudge, PlanParam, Refused};
 use super::service::{App, Local};
 use crate::asgi::AsgiCall;
 use crate::home_loop;
@@ -15,6 +15,7 @@ use crate::http1::{FieldBlock, ResponseHead};
 use crate::interp::{self, Held};
 use crate::json;
 use crate::service::{Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
+use crate::validate::Validator;
 use bytes::Bytes;
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -49,6 +50,8 @@ pub struct PlanSpec {
     pub reads_body: bool,
     /// `direct`, `blocking` or empty.
     pub pin: String,
+    /// Bodies are judged natively.
+    pub judge: Option<BodyJudge>,
 }
 
 /// What a plan's function came to.
@@ -69,7 +72,7 @@ impl PlanSpec {
         &self,
         py: Python<'_>,
         run: &Bound<'_, PyAny>,
-        arguments: Vec<Argument>,
+        arguments: Arguments,
         path: &PathParams,
         request: &Request,
         scratch: &mut Vec<u8>,
@@ -94,12 +97,14 @@ impl PlanSpec {
         &self,
         py: Python<'py>,
         run: &Bound<'py, PyAny>,
-        arguments: Vec<Argument>,
+        arguments: Arguments,
         path: &PathParams,
         request: &Request,
         scratch: &mut Vec<u8>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut result = plan_bind::call(py, run, &[], &self.params, arguments, request, path)?;
+        let Some(mut result) = plan_bind::call(py, run, &[], self, arguments, request, path)? else {
+            return Ok(Some(py.NotImplemented().into_bound(py)));
+        };
         let Some(finish) = &self.finish else { return Ok(Some(result)) };
         if result.is(&py.NotImplemented()) {
             return Ok(Some(result));
@@ -167,8 +172,10 @@ impl Local {
         reply: Reply<'_>,
     ) -> Outcome {
         let spec = &self.app.table.plans[index];
-        let Ok(arguments) = plan_bind::convert(&spec.params, &request, &path) else {
-            return self.call_asgi(request);
+        let arguments = match plan_bind::convert(&spec.params, spec.judge.as_ref(), &request, &path) {
+            Ok(arguments) => arguments,
+            Err(Refused::Undecided) => return self.call_asgi(request),
+            Err(Refused::Invalid(answer)) => return reply.short(422, JSON, &answer),
         };
         if spec.is_task {
             return self.begin_task(index, arguments, path, request);
@@ -206,7 +213,7 @@ impl Local {
     fn offload_plan(
         &self,
         index: usize,
-        arguments: Vec<Argument>,
+        arguments: Arguments,
         path: PathParams,
         request: Request,
     ) -> Outcome {
@@ -246,7 +253,7 @@ impl Local {
     fn begin_task(
         self: &Rc<Self>,
         index: usize,
-        arguments: Vec<Argument>,
+        arguments: Arguments,
         path: PathParams,
         request: Request,
     ) -> Outcome {
@@ -270,7 +277,7 @@ impl Local {
         self: &Rc<Self>,
         py: Python<'_>,
         index: usize,
-        arguments: Vec<Argument>,
+        arguments: Arguments,
         path: PathParams,
         request: Request,
         exchange: &Arc<Exchange>,
@@ -289,7 +296,10 @@ impl Local {
         host.start_with(py, home, request, exchange, |scope, receive, send, call: &Bound<'_, AsgiCall>| {
             let reply = Bound::new(py, PlanReply { call: call.clone().unbind(), index })?;
             let leading = [scope.clone().into_any(), receive, send, reply.into_any()];
-            plan_bind::call(py, run, &leading, &spec.params, arguments, &for_arguments, &path)
+            match plan_bind::call(py, run, &leading, spec, arguments, &for_arguments, &path)? {
+                Some(coroutine) => Ok(coroutine),
+                None => host.application(py).call1((scope, &leading[1], &leading[2])),
+            }
         });
     }
 }
@@ -394,7 +404,15 @@ pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>) -> PyResult<PlanSp
         })
         .collect::<PyResult<_>>()?;
     let finish = item("finish")?;
+    let judge = match item("judge")?.cast::<Validator>() {
+        Ok(validator) => Some(BodyJudge {
+            compiled: validator.get().compiled.clone(),
+            answers_invalid: item("answers_invalid")?.extract()?,
+        }),
+        Err(_) => None,
+    };
     Ok(PlanSpec {
+        judge,
         run: Held::new(run),
         name: item("name")?.extract()?,
         params,

@@ -1,19 +1,23 @@
 //! Arguments of a call plan, read from a request before the interpreter is entered.
 //!
 //! Owns: where each argument comes from, and when a request is not the plan's to decide.
-//! Does not own: the rules of conversion (`scalar`). Rule: what does not convert is no answer: [`Undecided`], and FastAPI
+//! Does not own: the rules of conversion (`scalar`). Rule: what does not convert is no answer: [`Refused::Undecided`], and FastAPI
 //! itself gets the request, so that its error list is its own. Nothing of the user's has run by then.
 
 use super::bind::{scalar_to_python, PathParams, Value};
+use super::call_plan::PlanSpec;
 use super::plan::ScalarType;
 use super::scalar;
 use crate::bytes_ext;
 use crate::http1::RequestHead;
 use crate::interp::{self, Held};
 use crate::service::{Request, RequestBody};
+use crate::validate::{Compiled, Judged, Tape};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Where an argument of a plan comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,10 @@ pub enum PlanSource {
     Header(ScalarType),
     /// The body as `bytes` if its content type is JSON, `None` if it is empty.
     JsonBody,
+    /// The body, judged and built natively: the value of the one parameter that it is.
+    Model,
+    /// As [`PlanSource::Model`], of several parameters the one of that index.
+    Member(usize),
     /// The query string as sent.
     QueryString,
     /// Names in lower case and values of all fields, as `bytes`.
@@ -49,13 +57,36 @@ pub struct PlanParam {
     pub default: Held<PyAny>,
 }
 
-/// The plan does not decide this request: FastAPI does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undecided;
+/// How a plan judges bodies natively.
+#[derive(Debug)]
+pub struct BodyJudge {
+    /// The schema.
+    pub compiled: Arc<Compiled>,
+    /// An invalid body is answered at once: nothing of the user's would run before it is found.
+    pub answers_invalid: bool,
+}
+
+/// Why a plan does not run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// FastAPI decides this request.
+    Undecided,
+    /// FastAPI would answer 422 with this body.
+    Invalid(Vec<u8>),
+}
+
+use Refused::Undecided;
+
+/// Arguments ready to be made.
+#[derive(Debug)]
+pub struct Arguments {
+    values: Vec<Argument>,
+    tape: Option<Tape>,
+}
 
 /// A converted argument, still without an interpreter.
 #[derive(Debug)]
-pub enum Argument {
+enum Argument {
     /// A scalar, a list of scalars, or the default.
     Value(Value),
     /// Made of the request itself.
@@ -65,12 +96,25 @@ pub enum Argument {
 /// Converts the arguments of a request.
 ///
 /// # Errors
-/// [`Undecided`]: one is missing or does not convert.
+/// [`Refused`]: one is missing or does not convert, or the body is invalid.
 pub fn convert(
     params: &[PlanParam],
+    judge: Option<&BodyJudge>,
     request: &Request,
     path: &PathParams,
-) -> Result<Vec<Argument>, Undecided> {
+) -> Result<Arguments, Refused> {
+    let values = values_of(params, request, path)?;
+    let Some(judge) = judge else { return Ok(Arguments { values, tape: None }) };
+    let RequestBody::Whole(body) = &request.body else { return Err(Undecided) };
+    has_json_or_nothing(request)?;
+    match judge.compiled.judge(body) {
+        Judged::Valid(tape) => Ok(Arguments { values, tape: Some(tape) }),
+        Judged::Invalid(answer) if judge.answers_invalid => Err(Refused::Invalid(answer)),
+        Judged::Invalid(_) | Judged::Undecided => Err(Undecided),
+    }
+}
+
+fn values_of(params: &[PlanParam], request: &Request, path: &PathParams) -> Result<Vec<Argument>, Refused> {
     let head = &request.head;
     let mut query: Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> = None;
     params
@@ -93,9 +137,7 @@ pub fn convert(
                     has_json_or_nothing(request)?;
                     return Ok(Argument::FromRequest);
                 }
-                PlanSource::QueryString | PlanSource::Headers | PlanSource::PathParams => {
-                    return Ok(Argument::FromRequest)
-                }
+                _ => return Ok(Argument::FromRequest),
             };
             Ok(Argument::Value(value))
         })
@@ -106,7 +148,7 @@ fn from_query(
     param: &PlanParam,
     kind: ScalarType,
     pairs: &[(Cow<'_, str>, Cow<'_, str>)],
-) -> Result<Value, Undecided> {
+) -> Result<Value, Refused> {
     let mut matching = pairs.iter().filter(|(name, _)| *name == param.wire.as_str()).map(|(_, value)| value);
     if param.is_list {
         let items = matching.map(|text| scalar_of(kind, text)).collect::<Result<Vec<_>, _>>()?;
@@ -118,8 +160,8 @@ fn from_query(
     }
 }
 
-fn from_fields(param: &PlanParam, kind: ScalarType, head: &RequestHead) -> Result<Value, Undecided> {
-    let text = |value: &[u8]| -> Result<Value, Undecided> {
+fn from_fields(param: &PlanParam, kind: ScalarType, head: &RequestHead) -> Result<Value, Refused> {
+    let text = |value: &[u8]| -> Result<Value, Refused> {
         match std::str::from_utf8(value) {
             Ok(text) if text.is_ascii() => scalar_of(kind, text),
             // Field values are Latin-1 to the application.
@@ -143,7 +185,7 @@ fn from_fields(param: &PlanParam, kind: ScalarType, head: &RequestHead) -> Resul
     }
 }
 
-fn absent(param: &PlanParam) -> Result<Value, Undecided> {
+fn absent(param: &PlanParam) -> Result<Value, Refused> {
     if param.required {
         Err(Undecided)
     } else {
@@ -151,7 +193,7 @@ fn absent(param: &PlanParam) -> Result<Value, Undecided> {
     }
 }
 
-fn scalar_of(kind: ScalarType, text: &str) -> Result<Value, Undecided> {
+fn scalar_of(kind: ScalarType, text: &str) -> Result<Value, Refused> {
     let converted = match kind {
         ScalarType::Str => Ok(Value::Str(text.to_owned())),
         ScalarType::Int => scalar::int_from_str(text).map(|found| match found {
@@ -165,7 +207,7 @@ fn scalar_of(kind: ScalarType, text: &str) -> Result<Value, Undecided> {
 }
 
 /// A body whose content type FastAPI reads as JSON, or none at all.
-fn has_json_or_nothing(request: &Request) -> Result<(), Undecided> {
+fn has_json_or_nothing(request: &Request) -> Result<(), Refused> {
     let body = match &request.body {
         RequestBody::Whole(body) => body,
         RequestBody::Empty => return Ok(()),
@@ -189,27 +231,62 @@ fn has_json_or_nothing(request: &Request) -> Result<(), Undecided> {
     }
 }
 
-/// Makes the Python object of an argument.
+/// The call of a plan, with all its arguments made; `None` when one cannot be made, so that FastAPI decides.
 ///
 /// # Errors
-/// Python's own.
-pub fn to_python<'py>(
+/// What the function raised.
+pub fn call<'py>(
     py: Python<'py>,
-    argument: Argument,
-    param: &PlanParam,
+    function: &Bound<'py, PyAny>,
+    leading: &[Bound<'py, PyAny>],
+    spec: &PlanSpec,
+    arguments: Arguments,
     request: &Request,
     path: &PathParams,
-) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match argument {
-        Argument::Value(Value::Default) => param.default.bind(py).clone(),
-        Argument::Value(value) => scalar_to_python(py, value)?,
-        Argument::FromRequest => match param.source {
-            PlanSource::JsonBody => match &request.body {
-                RequestBody::Whole(body) if !body.is_empty() => PyBytes::new(py, body).into_any(),
-                _ => py.None().into_bound(py),
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if leading.is_empty() && arguments.values.is_empty() {
+        return function.call0().map(Some);
+    }
+    // What cannot be made is no answer: a number of too many digits, a default factory that raises.
+    let Ok(all) = made(py, leading, spec, arguments, request, path) else { return Ok(None) };
+    interp::call_positional(function, &all).map(Some)
+}
+
+fn made<'py>(
+    py: Python<'py>,
+    leading: &[Bound<'py, PyAny>],
+    spec: &PlanSpec,
+    arguments: Arguments,
+    request: &Request,
+    path: &PathParams,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let mut all = Vec::with_capacity(leading.len() + arguments.values.len());
+    all.extend(leading.iter().cloned());
+    let body: &[u8] = match &request.body {
+        RequestBody::Whole(body) => body,
+        _ => &[],
+    };
+    let judged = spec.judge.as_ref().zip(arguments.tape.as_ref());
+    let has_members = spec.params.iter().any(|param| matches!(param.source, PlanSource::Member(_)));
+    let mut members = match judged {
+        Some((judge, tape)) if has_members && !tape.is_for_pydantic() => {
+            judge.compiled.build_members(py, body, tape)?
+        }
+        _ => Vec::new(),
+    };
+    for (argument, param) in arguments.values.into_iter().zip(&spec.params) {
+        all.push(match (argument, param.source, judged) {
+            (Argument::Value(Value::Default), ..) => param.default.bind(py).clone(),
+            (Argument::Value(value), ..) => scalar_to_python(py, value)?,
+            (_, PlanSource::Model, Some((judge, tape))) => judge.compiled.build(py, body, tape)?,
+            (_, PlanSource::Member(index), _) => match members.get_mut(index) {
+                Some(value) => value.take().unwrap_or_else(|| param.default.bind(py).clone()),
+                None => return Err(PyValueError::new_err("left to Pydantic")),
             },
-            PlanSource::QueryString => PyBytes::new(py, request.head.query()).into_any(),
-            PlanSource::Headers => headers(py, &request.head)?,
+            (_, PlanSource::JsonBody, _) if body.is_empty() => py.None().into_bound(py),
+            (_, PlanSource::JsonBody, _) => PyBytes::new(py, body).into_any(),
+            (_, PlanSource::QueryString, _) => PyBytes::new(py, request.head.query()).into_any(),
+            (_, PlanSource::Headers, _) => headers(py, &request.head)?,
             _ => {
                 let params = PyDict::new(py);
                 for (name, value) in path {
@@ -217,8 +294,9 @@ pub fn to_python<'py>(
                 }
                 params.into_any()
             }
-        },
-    })
+        });
+    }
+    Ok(all)
 }
 
 fn headers<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyAny>> {
@@ -254,34 +332,12 @@ pub fn param(
         "query" => PlanSource::Query(scalar),
         "header" => PlanSource::Header(scalar),
         "json_body" => PlanSource::JsonBody,
+        "model" => PlanSource::Model,
+        "member" => PlanSource::Member(wire.parse().map_err(|_| format!("no member has the index {wire}"))?),
         "query_string" => PlanSource::QueryString,
         "headers" => PlanSource::Headers,
         "path_params" => PlanSource::PathParams,
         _ => return Err(format!("no parameter comes from {source}")),
     };
     Ok(PlanParam { source, wire, required, is_list, default: Held::new(default) })
-}
-
-/// The call of a plan, with all its arguments made.
-///
-/// # Errors
-/// Python's own.
-pub fn call<'py>(
-    py: Python<'py>,
-    function: &Bound<'py, PyAny>,
-    leading: &[Bound<'py, PyAny>],
-    params: &[PlanParam],
-    arguments: Vec<Argument>,
-    request: &Request,
-    path: &PathParams,
-) -> PyResult<Bound<'py, PyAny>> {
-    if leading.is_empty() && arguments.is_empty() {
-        return function.call0();
-    }
-    let mut all = Vec::with_capacity(leading.len() + arguments.len());
-    all.extend(leading.iter().cloned());
-    for (argument, param) in arguments.into_iter().zip(params) {
-        all.push(to_python(py, argument, param, request, path)?);
-    }
-    interp::call_positional(function, &all)
 }

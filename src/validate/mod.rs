@@ -21,7 +21,7 @@ mod tape;
 mod walk;
 
 pub use compile::{MemberSchema, Unsupported};
-pub use python::register;
+pub use python::{register, Validator};
 pub use tape::Tape;
 
 use crate::interp::Held;

@@ -4,6 +4,7 @@ use super::{Compiled, Judged, MemberSchema, Root, Unsupported};
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
+use std::sync::Arc;
 
 /// Adds `_Validator` to the extension module.
 ///
@@ -15,8 +16,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// A compiled core schema.
 #[pyclass(frozen, name = "_Validator", module = "turboapi_rs._core")]
-struct Validator {
-    compiled: Compiled,
+pub struct Validator {
+    /// Shared with the plan that judges by it.
+    pub(crate) compiled: Arc<Compiled>,
 }
 
 #[pymethods]
@@ -76,7 +78,7 @@ impl Validator {
         let compiled = compiled.map_err(|unsupported| PyNotImplementedError::new_err(unsupported.reason))?;
         match compiled.left_to_pydantic().last() {
             Some(reason) if compiled.is_opaque() => Err(PyNotImplementedError::new_err(reason.clone())),
-            _ => Ok(Validator { compiled }),
+            _ => Ok(Validator { compiled: Arc::new(compiled) }),
         }
     }
 }

@@ -33,8 +33,9 @@ from fastapi.dependencies.models import (
     _is_gen_callable,
     _is_security_scheme,
 )
-from fastapi.dependencies.utils import _solve_generator, request_body_to_args, request_params_to_args
-from fastapi.exceptions import FastAPIError
+from fastapi.dependencies.utils import _get_param_aliases, _solve_generator, request_body_to_args, request_params_to_args
+from fastapi.exception_handlers import request_validation_exception_handler
+from fastapi.exceptions import FastAPIError, RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
 from pydantic_core import PydanticUndefined, ValidationError
@@ -43,7 +44,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request, cookie_parser
 from starlette.routing import Route
 
-from turboapi_rs._core import drive
+from turboapi_rs._core import _Validator, drive
 from turboapi_rs.plans import unwind
 from turboapi_rs.plans.params import Native, simple
 from turboapi_rs.plans.resume import Resumed, Tail, prepare
@@ -64,10 +65,11 @@ class Plan:
     """
 
     def __init__(self, *, run: Any, natives: list[Native], is_task: bool, is_blocking: bool, status: int,
-                 finish: Finish | None, fault: Any, reads_body: bool, source: str, pin: str) -> None:  # fmt: skip
+                 finish: Finish | None, fault: Any, reads_body: bool, source: str, pin: str, judge: Any = None,
+                 answers_invalid: bool = False) -> None:  # fmt: skip
         self.run, self.natives, self.is_task, self.is_blocking = run, natives, is_task, is_blocking
         self.status, self.finish, self.fault, self.reads_body, self.source = status, finish, fault, reads_body, source
-        self.pin = pin
+        self.pin, self.judge, self.answers_invalid = pin, judge, answers_invalid
 
     def install(self, core: Any, methods: list[str], path: str, name: str) -> None:
         """Give the plan to a native server, for each of its methods."""
@@ -85,6 +87,8 @@ class Plan:
             fault=self.fault,
             reads_body=self.reads_body,
             pin=self.pin,
+            judge=self.judge,
+            answers_invalid=self.answers_invalid,
         )
 
 
@@ -190,6 +194,8 @@ class _Builder:
         self.wants_request = False
         self.is_task = self._must_be_task(dependant)
         self.reads_body = False
+        self.judge: Any = None
+        self.validates_here = False
         self.background = self.injected = ""
 
     def build(self) -> Plan:
@@ -216,7 +222,15 @@ class _Builder:
         run, source = self._define(lines)
         return Plan(run=run, natives=list(self.natives), is_task=self.is_task, is_blocking=self.is_blocking,
                     status=self.finish.status, finish=self.finish if finishes_natively else None,
-                    fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin)  # fmt: skip
+                    fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin, judge=self.judge,
+                    answers_invalid=self._answers_invalid())  # fmt: skip
+
+    def _answers_invalid(self) -> bool:
+        """Nothing of the user's runs before an invalid body is found, and FastAPI's own handler answers it."""
+        handlers = self.app.exception_handlers
+        is_own = handlers.get(RequestValidationError) is request_validation_exception_handler and 422 not in handlers
+        # A parameter that Python validates might be wrong too, and would come first.
+        return is_own and not self.dependant.dependencies and not self.validates_here
 
     # ---- The two forms. ----
 
@@ -357,7 +371,9 @@ class _Builder:
     def _param(self, field: Any, source: str, convertors: dict[str, Any]) -> str:
         found = simple(field, source, convertors)
         if found is None:
+            self.validates_here = True
             return self._extracted(field, source, convertors)
+        self.validates_here |= found.validate is not None
         value = self._native(found.native)
         if found.validate is None and not found.has_late_default:
             return value
@@ -423,6 +439,9 @@ class _Builder:
         if not strict:
             raise NotCompiled("strict_content_type is off")
         fields = dependant.body_params
+        judged = self._judged_body(dependant)
+        if judged is not None:
+            return judged
         raw = self._native(Native("json_body"))
         embeds = self.route._embed_body_fields
         if "body" not in self.shared:
@@ -454,6 +473,44 @@ class _Builder:
             f"if {errors}: {self._fallback()}",
         ]
         return {field.name: f"{values}[{field.name!r}]" for field in fields}
+
+    def _judged_body(self, dependant: Dependant) -> dict[str, str] | None:
+        """A body that is judged and built natively; None where FastAPI's own extraction is to read it."""
+        from fastapi.dependencies.utils import _should_embed_body_fields
+
+        if dependant is not self.dependant or self.judge is not None or "body" in self.shared:
+            return None
+        fields = dependant.body_params
+        if any(len(_get_param_aliases(field)) != 1 or field.config for field in fields):
+            return None
+        first = fields[0]
+        adapters = [field._type_adapter for field in fields]
+        try:
+            if len(fields) == 1 and not self.route._embed_body_fields and not _should_embed_body_fields(fields):
+                if not first.field_info.is_required():
+                    return None
+                self.judge = _Validator(adapters[0].core_schema, adapters[0].validator)
+                return {first.name: self._native(Native("model"))}
+            judge = _Validator.members(
+                [
+                    (_get_param_aliases(field)[0][0], adapter.core_schema, field.field_info.is_required(),
+                     bool(field.field_info.validate_default))
+                    for field, adapter in zip(fields, adapters, strict=True)
+                ]
+            )  # fmt: skip
+        except NotImplementedError:
+            return None
+        if judge.left_to_pydantic() or any(field.field_info.validate_default for field in fields):
+            return None
+        self.judge = judge
+        values = {}
+        for index, field in enumerate(fields):
+            value = self._native(Native("member", str(index), "str", False, False, PydanticUndefined))
+            if not field.field_info.is_required():
+                name = self._name(field, "field")
+                self.binding.append(f"if {value} is UNDEFINED: {value} = deepcopy({name}.default)")
+            values[field.name] = value
+        return values
 
     def _background(self) -> str:
         if not self.background:
