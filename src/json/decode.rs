@@ -13,7 +13,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString};
 /// Those of `json.loads`: `json.JSONDecodeError`, `UnicodeDecodeError`, `ValueError`, `RecursionError`.
 pub fn decode<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match parse(text) {
-        Ok(value) => to_python(py, &value),
+        Ok(document) => to_python(py, document.root()),
         // Python reads what we cannot, and raises its own errors.
         Err(_) => py.import("json")?.call_method1("loads", (PyBytes::new(py, text),)),
     }
@@ -23,13 +23,13 @@ pub fn decode<'py>(py: Python<'py>, text: &[u8]) -> PyResult<Bound<'py, PyAny>> 
 ///
 /// # Errors
 /// Memory only.
-pub fn to_python<'py>(py: Python<'py>, value: &Value<'_>) -> PyResult<Bound<'py, PyAny>> {
+pub fn to_python<'py>(py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::Null => py.None().into_bound(py),
-        Value::Bool(value) => PyBool::new(py, *value).to_owned().into_any(),
+        Value::Bool(value) => PyBool::new(py, value).to_owned().into_any(),
         Value::Int(value) => value.into_pyobject(py)?.into_any(),
-        Value::BigInt(digits) => py.get_type::<PyInt>().call1((*digits,))?,
-        Value::Float(value) => PyFloat::new(py, *value).into_any(),
+        Value::BigInt(digits) => py.get_type::<PyInt>().call1((digits,))?,
+        Value::Float(value) => PyFloat::new(py, value).into_any(),
         Value::Str(text) => PyString::new(py, text).into_any(),
         Value::Array(items) => {
             let items = items.iter().map(|item| to_python(py, item)).collect::<PyResult<Vec<_>>>()?;
@@ -37,7 +37,7 @@ pub fn to_python<'py>(py: Python<'py>, value: &Value<'_>) -> PyResult<Bound<'py,
         }
         Value::Object(entries) => {
             let dict = PyDict::new(py);
-            for (key, value) in entries {
+            for (key, value) in entries.iter() {
                 dict.set_item(PyString::new(py, key), to_python(py, value)?)?;
             }
             dict.into_any()

@@ -8,8 +8,8 @@
 
 use super::node::{Default, Expected, Extra, Fields, Maker, Node, Object, Product};
 use super::tape::{Entry, Span, Tape};
-use super::{Compiled, Root};
-use crate::interp::{dict_for, new_instance, set_attribute, Held};
+use super::{Compiled, Root, Slots};
+use crate::interp::{dict_for, new_instance, set_of_keys, str_from_utf8, Held};
 use pyo3::exceptions::PyAssertionError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -180,7 +180,7 @@ impl<'a, 'py> Builder<'a, 'py> {
     fn text(&self, source: &[u8], span: Span) -> Built<'py> {
         let start = span.start as usize;
         let text = source.get(start..start + span.length as usize).ok_or_else(astray)?;
-        Ok(PyString::from_bytes(self.py, text)?.into_any())
+        Ok(str_from_utf8(self.py, text)?.into_any())
     }
 
     fn array(&mut self) -> PyResult<usize> {
@@ -219,24 +219,35 @@ impl<'a, 'py> Builder<'a, 'py> {
         let Entry::Fields = self.next()? else { return Err(astray()) };
         let dict = dict_for(self.py, fields.fields.len())?;
         match fields.product {
-            Product::Model { class, private_init } => {
-                let given = PySet::empty(self.py)?;
+            Product::Model { class, private_init, slots } => {
+                // Made when a field is missing; without one it is all keys.
+                let mut given = None;
                 for field in &fields.fields {
                     let name = self.kept(field.name_object)?;
                     if self.take_missing() {
+                        if given.is_none() {
+                            given = Some(set_of_keys(&dict)?);
+                        }
                         dict.set_item(name, self.default(&field.node)?.ok_or_else(astray)?)?;
                     } else {
                         dict.set_item(name, self.node(&field.node)?)?;
-                        given.add(name)?;
+                        if let Some(given) = &given {
+                            given.add(name)?;
+                        }
                     }
                 }
+                let given = match given {
+                    Some(given) => given,
+                    None => set_of_keys(&dict)?,
+                };
                 let extra = self.extras(&fields.extra)?;
                 if let Some(extra) = &extra {
                     for key in extra.keys() {
                         given.add(key)?;
                     }
                 }
-                self.model(self.kept(class)?.cast()?, &dict, extra, &given, private_init)
+                let slots = self.compiled.slots.get(slots as usize).ok_or_else(astray)?;
+                self.model(self.kept(class)?.cast()?, slots, &dict, extra, &given, private_init)
             }
             Product::Dict => {
                 for field in &fields.fields {
@@ -271,19 +282,18 @@ impl<'a, 'py> Builder<'a, 'py> {
     fn model(
         &self,
         class: &Bound<'py, PyType>,
+        slots: &Slots,
         dict: &Bound<'py, PyDict>,
         extra: Option<Bound<'py, PyDict>>,
         given: &Bound<'py, PySet>,
         private_init: Option<Object>,
     ) -> Built<'py> {
-        let py = self.py;
-        let none = py.None().into_bound(py);
+        let none = self.py.None().into_bound(self.py);
         let model = new_instance(class)?;
-        set_attribute(&model, intern!(py, "__dict__"), dict)?;
-        let extra = extra.map_or_else(|| none.clone(), Bound::into_any);
-        set_attribute(&model, intern!(py, "__pydantic_extra__"), &extra)?;
-        set_attribute(&model, intern!(py, "__pydantic_private__"), &none)?;
-        set_attribute(&model, intern!(py, "__pydantic_fields_set__"), given)?;
+        slots.dict.set(&model, dict)?;
+        slots.extra.set(&model, extra.as_ref().map_or(&none, |extra| extra.as_any()))?;
+        slots.private.set(&model, &none)?;
+        slots.fields_set.set(&model, given)?;
         if let Some(name) = private_init {
             model.call_method1(self.kept(name)?.cast::<PyString>()?, (none,))?;
         }
@@ -299,10 +309,13 @@ impl<'a, 'py> Builder<'a, 'py> {
             Default::Same(value) => Some(self.kept(*value)?.clone()),
             Default::Copy(value) => {
                 let value = self.kept(*value)?;
-                match value.cast_exact::<PyList>() {
-                    // What a deep copy of an empty list is, 40 times sooner.
-                    Ok(list) if list.is_empty() => Some(PyList::empty(py).into_any()),
-                    _ => Some(self.compiled.deepcopy.bind(py).call1((value,))?),
+                // What a deep copy of an empty one is, 40 times sooner.
+                if value.cast_exact::<PyList>().is_ok_and(|list| list.is_empty()) {
+                    Some(PyList::empty(py).into_any())
+                } else if value.cast_exact::<PyDict>().is_ok_and(|dict| dict.is_empty()) {
+                    Some(PyDict::new(py).into_any())
+                } else {
+                    Some(self.compiled.deepcopy.bind(py).call1((value,))?)
                 }
             }
             Default::Call(factory) => Some(self.kept(*factory)?.call0()?),

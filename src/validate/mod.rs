@@ -24,7 +24,7 @@ pub use compile::{MemberSchema, Unsupported};
 pub use python::{register, Validator};
 pub use tape::Tape;
 
-use crate::interp::Held;
+use crate::interp::{Held, Slot};
 use crate::json::parse::{self, Value};
 use node::Node;
 use pyo3::PyAny;
@@ -42,6 +42,8 @@ pub struct Compiled {
     objects: Vec<Held<PyAny>>,
     /// What [`node::Maker`] names: methods `validate_python`.
     makers: Vec<Held<PyAny>>,
+    /// Where the instances of each model keep what makes them one.
+    slots: Vec<Slots>,
     deepcopy: Held<PyAny>,
     /// False where Pydantic makes the objects of every body.
     is_built_here: bool,
@@ -76,6 +78,15 @@ struct Member {
     missing: report::Fault,
 }
 
+/// The places that every model has.
+#[derive(Debug)]
+struct Slots {
+    dict: Slot,
+    extra: Slot,
+    private: Slot,
+    fields_set: Slot,
+}
+
 /// What is known of a body.
 #[derive(Debug)]
 pub enum Judged {
@@ -94,13 +105,14 @@ impl Compiled {
         if body.len() > MAX_BODY_BYTES {
             return Judged::Undecided;
         }
-        let value = match parse::parse(body) {
-            Ok(value) => value,
+        let document = match parse::parse(body) {
+            Ok(document) => document,
             Err(parse::Fault::Syntax { message, position }) => {
                 return Judged::Invalid(report::syntax_error(message, position))
             }
             Err(parse::Fault::Beyond) => return Judged::Undecided,
         };
+        let value = document.root();
         let mut walk =
             Walk { definitions: &self.definitions, report: Report::default(), tape: Recorder::new(body) };
         let judged = match &self.root {
@@ -110,18 +122,15 @@ impl Compiled {
         match judged {
             Ok(false) => return Judged::Invalid(walk.report.into_body()),
             Ok(true) if self.is_built_here => {}
-            Ok(true) | Err(walk::Unsure) => self.leave_to_pydantic(&mut walk.tape, &value),
+            Ok(true) | Err(walk::Unsure) => self.leave_to_pydantic(&mut walk.tape, value),
         }
         walk.tape.into_tape().map_or(Judged::Undecided, Judged::Valid)
     }
 
-    fn leave_to_pydantic(&self, tape: &mut Recorder<'_>, body: &Value<'_>) {
+    fn leave_to_pydantic(&self, tape: &mut Recorder<'_>, body: Value<'_>) {
         match (&self.root, body) {
             (Root::Members(members), Value::Object(entries)) => {
-                let members = members.iter().map(|member| {
-                    entries.iter().find(|(key, _)| *key == member.alias).map(|(_, value)| value)
-                });
-                tape.leave_to_pydantic(members);
+                tape.leave_to_pydantic(members.iter().map(|member| entries.get(&member.alias)));
             }
             (_, body) => tape.leave_to_pydantic([Some(body)]),
         }

@@ -141,13 +141,39 @@ pub(super) enum Case {
 /// Values that a literal or a plain enum names, each with its place among them.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
-    pub strings: HashMap<String, u32>,
+    pub strings: Strings,
     pub integers: HashMap<i64, u32>,
     pub true_: Option<u32>,
     pub false_: Option<u32>,
     pub none: Option<u32>,
     /// The first of the objects that they stand for.
     pub first: u32,
+}
+
+/// Strings with their places: a few are compared one by one, which is sooner than hashing.
+#[derive(Debug, Default)]
+pub(super) struct Strings {
+    few: Vec<(String, u32)>,
+    all: HashMap<String, u32>,
+}
+
+impl Strings {
+    pub fn insert(&mut self, text: String, place: u32) {
+        self.few.retain(|(other, _)| *other != text);
+        self.few.push((text.clone(), place));
+        self.all.insert(text, place);
+    }
+
+    pub fn get(&self, text: &str) -> Option<u32> {
+        match self.few.len() {
+            0..=8 => self.few.iter().find(|(other, _)| other == text).map(|(_, place)| *place),
+            _ => self.all.get(text).copied(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -236,6 +262,8 @@ pub(super) enum Product {
         class: Object,
         /// The method that sets private attributes up.
         private_init: Option<Object>,
+        /// The place of its [`Slots`](super::Slots).
+        slots: u32,
     },
     Dict,
     /// Something that Pydantic makes.

@@ -54,7 +54,7 @@ impl Validator {
     /// What is made of a body (a list of values if its members are parameters, `...` for one that is not there), or
     /// `NotImplemented`.
     fn build<'py>(&self, py: Python<'py>, body: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        let Judged::Valid(tape) = py.detach(|| self.compiled.judge(body)) else {
+        let Judged::Valid(tape) = self.compiled.judge(body) else {
             return Ok(py.NotImplemented().into_bound(py));
         };
         match self.compiled.root {

@@ -122,7 +122,7 @@ mod tests {
             ("decimal", "1e3", false),
         ] {
             let recognise = recogniser(kind).expect("a kind");
-            assert_eq!(recognise(&Value::Str(text.into())), expected, "{kind} {text}");
+            assert_eq!(recognise(&Value::Str(text)), expected, "{kind} {text}");
         }
     }
 }

@@ -152,7 +152,7 @@ fn push_input(out: &mut Vec<u8>, value: &Value<'_>) -> Result<(), Unsure> {
                 if index > 0 {
                     out.push(b',');
                 }
-                push_input(out, item)?;
+                push_input(out, &item)?;
             }
             out.push(b']');
         }
@@ -166,7 +166,7 @@ fn push_input(out: &mut Vec<u8>, value: &Value<'_>) -> Result<(), Unsure> {
                 }
                 push_utf8(out, key);
                 out.push(b':');
-                push_input(out, item)?;
+                push_input(out, &item)?;
             }
             out.push(b'}');
         }

@@ -132,15 +132,15 @@ impl<'a> Recorder<'a> {
             Value::Str(text) => self.text(text),
             Value::Array(items) => {
                 self.put(Entry::Array(items.len() as u32));
-                for item in items {
-                    self.raw(item);
+                for item in items.iter() {
+                    self.raw(&item);
                 }
             }
             Value::Object(entries) => {
                 self.put(Entry::Object(entries.len() as u32));
-                for (key, item) in entries {
+                for (key, item) in entries.iter() {
                     self.text(key);
-                    self.raw(item);
+                    self.raw(&item);
                 }
             }
         }
@@ -167,13 +167,13 @@ impl<'a> Recorder<'a> {
     }
 
     /// Starts over, with values for Pydantic to judge.
-    pub fn leave_to_pydantic<'v, 'b: 'v>(&mut self, values: impl IntoIterator<Item = Option<&'v Value<'b>>>) {
+    pub fn leave_to_pydantic<'v>(&mut self, values: impl IntoIterator<Item = Option<Value<'v>>>) {
         self.muted = 0;
         self.tape.entries.clear();
         self.tape.is_for_pydantic = true;
         for value in values {
             match value {
-                Some(value) => self.raw(value),
+                Some(value) => self.raw(&value),
                 None => self.put(Entry::Missing),
             }
         }

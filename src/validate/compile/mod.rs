@@ -14,7 +14,7 @@ mod unions;
 use super::node::{IfMissing, Maker, Node, Object, Product};
 use super::recognise::recogniser;
 use super::report::Fault;
-use super::{Compiled, Member, Root, Whole};
+use super::{Compiled, Member, Root, Slots, Whole};
 use crate::interp::Held;
 use crate::json;
 use pyo3::exceptions::PyNotImplementedError;
@@ -111,6 +111,7 @@ pub(super) struct Compiler<'py> {
     pub(super) places: HashMap<String, (usize, Schema<'py>)>,
     left_to_pydantic: Vec<String>,
     objects: Vec<Held<PyAny>>,
+    pub(super) slots: Vec<Slots>,
     /// Parts of the schema that Pydantic makes, each with its configuration.
     makers: Vec<(Schema<'py>, Option<Bound<'py, PyDict>>)>,
     /// All definitions met, of which those parts may need some.
@@ -137,6 +138,7 @@ impl<'py> Compiler<'py> {
             places: HashMap::new(),
             left_to_pydantic: Vec::new(),
             objects: Vec::new(),
+            slots: Vec::new(),
             makers: Vec::new(),
             all_definitions: PyList::empty(py),
             path: Vec::new(),
@@ -157,6 +159,7 @@ impl<'py> Compiler<'py> {
             root,
             definitions: self.definitions,
             objects: self.objects,
+            slots: self.slots,
             is_built_here: makers.is_some(),
             makers: makers.unwrap_or_default(),
             deepcopy: Held::new(deepcopy.unbind()),

@@ -4,8 +4,10 @@
 //! Spec: `model.rs model_fields.rs dataclass.rs typed_dict.rs with_default.rs` in pydantic-core 2.41, `src/validators`.
 
 use super::{flag, is_strict, optional, require, setting, Compiler, Config, Schema};
+use crate::interp::Slot;
 use crate::validate::node::*;
 use crate::validate::report::Fault;
+use crate::validate::Slots;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyType};
 
@@ -24,12 +26,12 @@ impl<'py> Compiler<'py> {
             _ => None,
         };
         let is_plain = !flag(schema, None, "root_model", "")?.unwrap_or(false)
-            && require(&inner, "type")?.eq("model-fields")?
-            && class.is_instance_of::<PyType>();
-        let judged = if is_plain {
+            && require(&inner, "type")?.eq("model-fields")?;
+        let slots = if is_plain { self.slots(&class)? } else { None };
+        let judged = if let Some(slots) = slots {
             let has_private_init = private_init.is_some();
             let private_init = private_init.map(|name| self.object(name));
-            let product = Product::Model { class: self.object(class), private_init };
+            let product = Product::Model { slots, class: self.object(class), private_init };
             let node = self.fields(&inner, config.as_ref(), "model_attributes_type", product)?;
             match post_init {
                 Some(_) if !has_private_init => Node::After(Box::new(node)),
@@ -46,6 +48,20 @@ impl<'py> Compiler<'py> {
             }
         };
         Ok(judged)
+    }
+
+    /// Where the instances of a model keep what makes them one; `None` for a class that is not made as models are.
+    fn slots(&mut self, class: &Bound<'py, PyAny>) -> PyResult<Option<u32>> {
+        let Ok(class) = class.cast::<PyType>() else { return Ok(None) };
+        let found = (
+            Slot::find(class, "__dict__")?,
+            Slot::find(class, "__pydantic_extra__")?,
+            Slot::find(class, "__pydantic_private__")?,
+            Slot::find(class, "__pydantic_fields_set__")?,
+        );
+        let (Some(dict), Some(extra), Some(private), Some(fields_set)) = found else { return Ok(None) };
+        self.slots.push(Slots { dict, extra, private, fields_set });
+        Ok(Some(self.slots.len() as u32 - 1))
     }
 
     /// `model-fields`, and `typed-dict`, which differs in its error for what is no object.

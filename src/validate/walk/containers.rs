@@ -8,7 +8,6 @@ use crate::json::parse::Value;
 use crate::validate::node::*;
 use crate::validate::report::{Fault, Mark, Path, Step};
 use crate::validate::tape::Entry;
-use std::borrow::Cow;
 
 impl Walk<'_> {
     pub(super) fn list(&mut self, list: &List, value: &Value<'_>, path: &Path<'_>) -> Judged {
@@ -20,7 +19,7 @@ impl Walk<'_> {
         let mark = self.report.mark();
         self.tape.put(Entry::Array(items.len() as u32));
         for (index, item) in items.iter().enumerate() {
-            let is_valid = self.node(node, item, &step(path, Step::Index(index)))?;
+            let is_valid = self.node(node, &item, &step(path, Step::Index(index)))?;
             // Counted while it goes: one item too many ends it, and its error is then the only one.
             if let Some((max, fault)) = &list.lengths.max {
                 if index >= *max {
@@ -47,9 +46,9 @@ impl Walk<'_> {
         self.tape.put(Entry::Array(items.len() as u32));
         for (index, item) in items.iter().enumerate() {
             let here = step(path, Step::Index(index));
-            is_valid &= match (&*set.items, item) {
+            is_valid &= match (&*set.items, &item) {
                 (Node::Any, Value::Array(_) | Value::Object(_)) => {
-                    self.fault(&set.unhashable, item, &here)?
+                    self.fault(&set.unhashable, &item, &here)?
                 }
                 (node, item) => self.node(node, item, &here)?,
             };
@@ -64,13 +63,14 @@ impl Walk<'_> {
         let Value::Array(items) = value else { return self.fault(&tuple.wrong_type, value, path) };
         let mark = self.report.mark();
         let mut accepted = 0;
-        let rest = items.get(tuple.head.len()..).unwrap_or_default();
-        let repeats = if tuple.repeated.is_some() { rest.len() } else { 0 };
+        let more = items.len().saturating_sub(tuple.head.len());
+        let repeats = if tuple.repeated.is_some() { more } else { 0 };
+        let mut rest = items.iter();
         self.tape.put(Entry::Array((tuple.head.len() + repeats) as u32));
         for (index, node) in tuple.head.iter().enumerate() {
             let here = step(path, Step::Index(index));
-            match items.get(index) {
-                Some(item) => accepted += usize::from(self.node(node, item, &here)?),
+            match rest.next() {
+                Some(item) => accepted += usize::from(self.node(node, &item, &here)?),
                 None => match self.if_missing(node) {
                     IfMissing::Accept => {
                         self.tape.put(Entry::Missing);
@@ -86,9 +86,9 @@ impl Walk<'_> {
         }
         match (&tuple.repeated, &tuple.too_long) {
             (Some(node), _) => {
-                for (index, item) in rest.iter().enumerate() {
+                for (index, item) in rest.enumerate() {
                     let here = step(path, Step::Index(tuple.head.len() + index));
-                    accepted += usize::from(self.node(node, item, &here)?);
+                    accepted += usize::from(self.node(node, &item, &here)?);
                     if let Some(judged) =
                         self.tuple_ends_early(tuple, accepted, items.len(), mark, value, path)
                     {
@@ -96,7 +96,7 @@ impl Walk<'_> {
                     }
                 }
             }
-            (None, Some(fault)) if !rest.is_empty() => {
+            (None, Some(fault)) if more > 0 => {
                 self.report.forget_since(mark);
                 return self.length_fault(fault, items.len(), value, path);
             }
@@ -134,14 +134,13 @@ impl Walk<'_> {
         let Value::Object(entries) = value else { return self.fault(&dict.wrong_type, value, path) };
         let mut is_valid = true;
         self.tape.put(Entry::Object(entries.len() as u32));
-        for (key, item) in entries {
+        for (key, item) in entries.iter() {
             let here = step(path, Step::Key(key));
-            let as_value = Value::Str(Cow::Borrowed(key.as_ref()));
-            is_valid &= self.node(&dict.keys, &as_value, &step(&here, Step::Key("[key]")))?;
+            is_valid &= self.node(&dict.keys, &Value::Str(key), &step(&here, Step::Key("[key]")))?;
             if !is_valid && dict.fails_fast {
                 return Ok(false);
             }
-            is_valid &= self.node(&dict.values, item, &here)?;
+            is_valid &= self.node(&dict.values, &item, &here)?;
             if !is_valid && dict.fails_fast {
                 return Ok(false);
             }

@@ -13,8 +13,7 @@ use super::node::*;
 use super::report::{Fault, Path, Report, Step};
 use super::tape::{Entry, Recorder};
 use super::Member;
-use crate::json::parse::Value;
-use std::borrow::Cow;
+use crate::json::parse::{Object, Place, Value};
 use std::collections::HashMap;
 
 /// Pydantic is to judge.
@@ -43,7 +42,7 @@ impl Walk<'_> {
         for member in members {
             let path = Path { parent: Some(&root), step: Step::Key(&member.alias) };
             let found = match body {
-                Value::Object(entries) => entries.iter().find(|(key, _)| *key == member.alias),
+                Value::Object(entries) => entries.get(&member.alias),
                 // Nothing to look into, so even what has a default is reported.
                 _ => {
                     is_valid = self.fault(&member.missing, &Value::Null, &path)?;
@@ -51,7 +50,7 @@ impl Walk<'_> {
                 }
             };
             is_valid &= match (found, member.if_missing) {
-                (Some((_, value)), _) => self.node(&member.node, value, &path)?,
+                (Some(value), _) => self.node(&member.node, &value, &path)?,
                 (None, IfMissing::Accept) => self.accept(Entry::Missing)?,
                 (None, IfMissing::Report) => self.fault(&member.missing, &Value::Null, &path)?,
                 (None, IfMissing::Ask) => return Err(Unsure),
@@ -128,16 +127,16 @@ impl Walk<'_> {
 
     fn fields(&mut self, fields: &Fields, value: &Value<'_>, path: &Path<'_>) -> Judged {
         let Value::Object(entries) = value else { return self.fault(&fields.wrong_type, value, path) };
-        let entries = Entries::new(entries);
+        let entries = Entries::new(*entries);
         let mut is_valid = true;
         let mut used = Used::new(entries.all.len());
         // Tells a first field that is missing from an object that is.
         self.tape.put(Entry::Fields);
         // Where the next field stands if the body has the order of the model.
-        let mut next = 0;
+        let mut next = entries.all.first();
         for field in &fields.fields {
             let found = field.keys.iter().find_map(|key| Some((key.as_str(), entries.find(key, next)?)));
-            let Some((key, (at, item))) = found else {
+            let Some((key, place)) = found else {
                 match field.if_missing {
                     IfMissing::Accept => self.tape.put(Entry::Missing),
                     IfMissing::Ask => return Err(Unsure),
@@ -149,25 +148,19 @@ impl Walk<'_> {
                 }
                 continue;
             };
-            next = at + 1;
-            used.insert(at);
+            next = entries.all.next(place);
+            used.insert(place.index);
             let here = step(path, Step::Key(if field.is_located_by_key { key } else { &field.name }));
-            is_valid &= self.node(&field.node, item, &here)?;
+            is_valid &= self.node(&field.node, &entries.all.value(place), &here)?;
         }
         match fields.extra {
             Extra::Ignore => Ok(is_valid),
-            _ => Ok(self.extras(&fields.extra, entries.all, &used, path)? && is_valid),
+            _ => Ok(self.extras(&fields.extra, &entries.all, &used, path)? && is_valid),
         }
     }
 
     /// Members that no field used.
-    fn extras(
-        &mut self,
-        extra: &Extra,
-        entries: &[(Cow<'_, str>, Value<'_>)],
-        used: &Used,
-        path: &Path<'_>,
-    ) -> Judged {
+    fn extras(&mut self, extra: &Extra, entries: &Object<'_>, used: &Used, path: &Path<'_>) -> Judged {
         let mut is_valid = true;
         let mark = self.tape.mark();
         let mut kept = 0;
@@ -181,14 +174,14 @@ impl Walk<'_> {
             let here = step(path, Step::Key(key));
             match extra {
                 Extra::Ignore => {}
-                Extra::Forbid(fault) => is_valid = self.fault(fault, item, &here)?,
+                Extra::Forbid(fault) => is_valid = self.fault(fault, &item, &here)?,
                 Extra::Keep => {
                     self.tape.text(key);
-                    self.tape.raw(item);
+                    self.tape.raw(&item);
                 }
                 Extra::Check(node) => {
                     self.tape.text(key);
-                    is_valid &= self.node(node, item, &here)?;
+                    is_valid &= self.node(node, &item, &here)?;
                 }
             }
             kept += 1;
@@ -205,33 +198,26 @@ fn step<'a>(parent: &'a Path<'a>, step: Step<'a>) -> Path<'a> {
 }
 
 /// An object's members, hashed if there are many, since each field looks for its own.
-struct Entries<'a, 'b> {
-    all: &'a [(Cow<'b, str>, Value<'b>)],
-    by_key: Option<HashMap<&'a str, usize>>,
+struct Entries<'a> {
+    all: Object<'a>,
+    by_key: Option<HashMap<&'a str, Place>>,
 }
 
-impl<'a, 'b> Entries<'a, 'b> {
-    fn new(all: &'a [(Cow<'b, str>, Value<'b>)]) -> Self {
+impl<'a> Entries<'a> {
+    fn new(all: Object<'a>) -> Self {
         let by_key = (all.len() > MANY_MEMBERS)
-            .then(|| all.iter().enumerate().map(|(index, (key, _))| (key.as_ref(), index)).collect());
+            .then(|| all.places().map(|place| (all.key(place).unwrap_or_default(), place)).collect());
         Entries { all, by_key }
     }
 
-    /// The place and the value of a key, which may well stand at `guess`.
-    fn find(&self, key: &str, guess: usize) -> Option<(usize, &'a Value<'b>)> {
-        if let Some((name, value)) = self.all.get(guess) {
-            if *name == key {
-                return Some((guess, value));
-            }
+    /// The place of a key, which may well be `guess`.
+    fn find(&self, key: &str, guess: Place) -> Option<Place> {
+        if self.all.key(guess) == Some(key) {
+            return Some(guess);
         }
         match &self.by_key {
-            Some(by_key) => by_key.get(key).map(|&at| (at, &self.all[at].1)),
-            None => self
-                .all
-                .iter()
-                .enumerate()
-                .find(|(_, (name, _))| *name == key)
-                .map(|(at, (_, value))| (at, value)),
+            Some(by_key) => by_key.get(key).copied(),
+            None => self.all.places().find(|place| self.all.key(*place) == Some(key)),
         }
     }
 }

@@ -119,7 +119,7 @@ impl Walk<'_> {
 
     pub(super) fn str(&mut self, str: &Str, value: &Value<'_>, path: &Path<'_>) -> Judged {
         let text = match value {
-            Value::Str(text) => text.as_ref(),
+            Value::Str(text) => *text,
             Value::Int(_) | Value::BigInt(_) | Value::Float(_) if str.coerces_numbers => {
                 let is_changed = str.min_length.is_some()
                     || str.max_length.is_some()
@@ -177,7 +177,7 @@ impl Walk<'_> {
                 found => found,
             },
             EnumKind::Str => match value {
-                Value::Str(text) => expected.strings.get(text.as_ref()).copied(),
+                Value::Str(text) => expected.strings.get(text),
                 _ => None,
             },
             EnumKind::Int => enum_number(value)?.and_then(|number| expected.integers.get(&number).copied()),
@@ -217,7 +217,7 @@ fn picked(expected: &Expected, value: &Value<'_>) -> Option<u32> {
         Value::Bool(true) => expected.true_,
         Value::Bool(false) => expected.false_,
         Value::Int(number) => expected.integers.get(number).copied(),
-        Value::Str(text) => expected.strings.get(text.as_ref()).copied(),
+        Value::Str(text) => expected.strings.get(text),
         _ => None,
     }
 }
@@ -226,7 +226,7 @@ fn picked(expected: &Expected, value: &Value<'_>) -> Option<u32> {
 fn is_expected(expected: &Expected, value: &Value<'_>) -> Judged {
     Ok(match value {
         Value::Null => expected.none.is_some(),
-        Value::Str(text) => expected.strings.contains_key(text.as_ref()),
+        Value::Str(text) => expected.strings.get(text).is_some(),
         Value::Bool(bool) => is_number_expected(expected, i64::from(*bool)),
         Value::Int(number) => is_number_expected(expected, *number),
         // pydantic-core raises OverflowError, where it looks for integers at all.

@@ -5,7 +5,7 @@
 //! was sent and those before it did not; otherwise Pydantic chooses.
 //! Spec: `union.rs` in pydantic-core 2.41, `src/validators`.
 
-use super::{step, Entries, Judged, Unsure, Walk};
+use super::{step, Judged, Unsure, Walk};
 use crate::json::parse::Value;
 use crate::validate::node::*;
 use crate::validate::report::{Path, Step};
@@ -61,13 +61,13 @@ impl Walk<'_> {
 
     pub(super) fn tagged(&mut self, tagged: &Tagged, value: &Value<'_>, path: &Path<'_>) -> Judged {
         let Value::Object(entries) = value else { return self.fault(&tagged.wrong_type, value, path) };
-        let Some((_, tag)) = Entries::new(entries).find(&tagged.key, 0) else {
+        let Some(tag) = entries.get(&tagged.key) else {
             return self.fault(&tagged.no_tag, value, path);
         };
         let mut shown = Vec::new();
         match tag {
             Value::Str(tag) => {
-                let choice = tagged.choices.iter().position(|(name, _)| *name == *tag);
+                let choice = tagged.choices.iter().position(|(name, _)| name == tag);
                 if let Some((index, (_, node))) = choice.and_then(|at| Some((at, tagged.choices.get(at)?))) {
                     self.tape.put(Entry::Pick(index as u32));
                     return self.node(node, value, &step(path, Step::Key(tag)));
@@ -81,7 +81,7 @@ impl Walk<'_> {
             Value::Null => shown.extend_from_slice(b"None"),
             Value::Bool(true) => shown.extend_from_slice(b"True"),
             Value::Bool(false) => shown.extend_from_slice(b"False"),
-            Value::Int(number) => shown.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
+            Value::Int(number) => shown.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
             _ => return Err(Unsure),
         }
         self.report.push_filled(&tagged.other_tag, path, value, &shown)?;
