@@ -95,6 +95,22 @@ pub struct Place {
     at: u32,
 }
 
+impl Document<'static> {
+    /// An array of strings, as if it had been read.
+    pub fn of_strings<'s>(items: impl IntoIterator<Item = &'s str>) -> Self {
+        let mut entries = vec![Entry::Null];
+        let mut unescaped = String::new();
+        for item in items {
+            let start = unescaped.len() as u32;
+            unescaped.push_str(item);
+            entries.push(Entry::Unescaped(Span { start, end: unescaped.len() as u32 }));
+        }
+        let count = entries.len() as u32 - 1;
+        entries[0] = Entry::Array(Extent { count, entries: count });
+        Document { text: "", entries, unescaped }
+    }
+}
+
 impl<'a> Document<'a> {
     /// The value that the text is.
     pub fn root(&'a self) -> Value<'a> {

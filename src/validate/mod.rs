@@ -1,4 +1,5 @@
-//! Request bodies judged without Python: a Pydantic core schema compiled to a tree that reads raw JSON.
+//! Requests judged without Python: a Pydantic core schema compiled to a tree that reads raw JSON, or the texts of other
+//! parameters.
 //!
 //! Owns: the verdict on a body, the 422 answer's bytes, and the objects made of a valid body. Does not own: models whose
 //! making runs Python code (Pydantic makes them).
@@ -22,10 +23,11 @@ mod walk;
 
 pub use compile::{MemberSchema, Unsupported};
 pub use python::{register, Validator};
+pub use report::merge_answers;
 pub use tape::Tape;
 
 use crate::interp::{Held, Slot};
-use crate::json::parse::{self, Value};
+use crate::json::parse::{self, Document, Value};
 use node::Node;
 use pyo3::PyAny;
 use report::Report;
@@ -67,6 +69,8 @@ struct Whole {
     node: Node,
     /// `validate_python` for all of it.
     validate: Held<PyAny>,
+    /// FastAPI's own error, not Pydantic's: its input is null.
+    missing: report::Fault,
 }
 
 #[derive(Debug)]
@@ -105,16 +109,42 @@ impl Compiled {
         if body.len() > MAX_BODY_BYTES {
             return Judged::Undecided;
         }
-        let document = match parse::parse(body) {
-            Ok(document) => document,
+        match parse::parse(body) {
+            Ok(document) => self.judge_value(document.root(), body),
             Err(parse::Fault::Syntax { message, position }) => {
-                return Judged::Invalid(report::syntax_error(message, position))
+                Judged::Invalid(report::syntax_error(message, position))
             }
-            Err(parse::Fault::Beyond) => return Judged::Undecided,
+            Err(parse::Fault::Beyond) => Judged::Undecided,
+        }
+    }
+
+    /// Judges the one value of a parameter that is not in the body. It is built with an empty body.
+    pub fn judge_text(&self, text: &str) -> Judged {
+        self.judge_value(Value::Str(text), b"")
+    }
+
+    /// Judges all values of a parameter that is a sequence and not in the body. It is built with an empty body.
+    pub fn judge_texts<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Judged {
+        self.judge_value(Document::of_strings(texts).root(), b"")
+    }
+
+    /// Judges what is not there: a parameter that is required, or a body of several parameters.
+    pub fn judge_absent(&self) -> Judged {
+        let mut walk = self.walk(b"");
+        let judged = match &self.root {
+            Root::Whole(whole) => walk.absent(&whole.missing),
+            Root::Members(members) => walk.absent_members(members),
         };
-        let value = document.root();
-        let mut walk =
-            Walk { definitions: &self.definitions, report: Report::default(), tape: Recorder::new(body) };
+        match judged {
+            Ok(true) => walk.tape.into_tape().map_or(Judged::Undecided, Judged::Valid),
+            Ok(false) => Judged::Invalid(walk.report.into_body()),
+            Err(walk::Unsure) => Judged::Undecided,
+        }
+    }
+
+    /// `text` is what texts are named by their places in.
+    fn judge_value(&self, value: Value<'_>, text: &[u8]) -> Judged {
+        let mut walk = self.walk(text);
         let judged = match &self.root {
             Root::Whole(whole) => walk.whole(&whole.node, &value),
             Root::Members(members) => walk.members(members, &value),
@@ -127,12 +157,16 @@ impl Compiled {
         walk.tape.into_tape().map_or(Judged::Undecided, Judged::Valid)
     }
 
-    fn leave_to_pydantic(&self, tape: &mut Recorder<'_>, body: Value<'_>) {
-        match (&self.root, body) {
+    fn walk<'a>(&'a self, text: &'a [u8]) -> Walk<'a> {
+        Walk { definitions: &self.definitions, report: Report::default(), tape: Recorder::new(text) }
+    }
+
+    fn leave_to_pydantic(&self, tape: &mut Recorder<'_>, value: Value<'_>) {
+        match (&self.root, value) {
             (Root::Members(members), Value::Object(entries)) => {
                 tape.leave_to_pydantic(members.iter().map(|member| entries.get(&member.alias)));
             }
-            (_, body) => tape.leave_to_pydantic([Some(body)]),
+            (_, value) => tape.leave_to_pydantic([Some(value)]),
         }
     }
 

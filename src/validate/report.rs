@@ -12,7 +12,7 @@ use crate::json::parse::Value;
 /// One error, rendered but for its location, its input, and a number or a tag known only then.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
-    /// `{"type":"...","loc":["body"`
+    /// `{"type":"...","loc":["body"`, or the place of another parameter
     pub head: Box<[u8]>,
     /// `],"msg":"...","input":`, cut where the number or tag belongs.
     pub message: Vec<Box<[u8]>>,
@@ -87,12 +87,29 @@ impl Report {
         let mut body = Vec::with_capacity(self.out.len() + DETAIL.len() + 2);
         body.extend_from_slice(DETAIL);
         body.extend_from_slice(self.out.get(1..).unwrap_or_default());
-        body.extend_from_slice(b"]}");
+        body.extend_from_slice(END);
         body
     }
 }
 
 const DETAIL: &[u8] = b"{\"detail\":[";
+const END: &[u8] = b"]}";
+
+/// One answer of several: their errors in the same order.
+///
+/// FastAPI's order is path, query, header, cookie, body.
+pub fn merge_answers<'a>(answers: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut merged = DETAIL.to_vec();
+    for answer in answers {
+        if merged.len() > DETAIL.len() {
+            merged.push(b',');
+        }
+        let errors = answer.strip_prefix(DETAIL).and_then(|errors| errors.strip_suffix(END));
+        merged.extend_from_slice(errors.unwrap_or_default());
+    }
+    merged.extend_from_slice(END);
+    merged
+}
 
 /// Bytes of errors that are written natively.
 ///

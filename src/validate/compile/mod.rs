@@ -16,7 +16,7 @@ use super::recognise::recogniser;
 use super::report::Fault;
 use super::{Compiled, Member, Root, Slots, Whole};
 use crate::interp::Held;
-use crate::json;
+use crate::json::{self, escape::push_utf8};
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -57,7 +57,21 @@ impl Compiled {
         schema: &Bound<'_, PyAny>,
         validator: Option<&Bound<'_, PyAny>>,
     ) -> Result<Compiled, Unsupported> {
-        let mut compiler = Compiler::new(schema.py())?;
+        Compiled::compile_at(schema, validator, &["body"])
+    }
+
+    /// Compiles the core schema of a parameter of the path, the query, the headers or the cookies. `place` is where its
+    /// errors are, such as `["query", "q"]`.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile).
+    pub fn compile_at(
+        schema: &Bound<'_, PyAny>,
+        validator: Option<&Bound<'_, PyAny>>,
+        place: &[&str],
+    ) -> Result<Compiled, Unsupported> {
+        let mut compiler = Compiler::new(schema.py(), place)?;
+        let missing = compiler.fault("missing", &[])?;
         let schema = schema.cast::<PyDict>().map_err(PyErr::from)?;
         let node = compiler.node(schema, None)?;
         let validate = match validator {
@@ -67,7 +81,7 @@ impl Compiled {
                 compiler.bind(&class.call1((schema,))?)?
             }
         };
-        compiler.finish(Root::Whole(Box::new(Whole { node, validate })))
+        compiler.finish(Root::Whole(Box::new(Whole { node, validate, missing })))
     }
 
     /// Compiles the core schemas of parameters that are members of the body.
@@ -75,7 +89,7 @@ impl Compiled {
     /// # Errors
     /// As [`compile`](Self::compile).
     pub fn compile_members(py: Python<'_>, members: Vec<MemberSchema<'_>>) -> Result<Compiled, Unsupported> {
-        let mut compiler = Compiler::new(py)?;
+        let mut compiler = Compiler::new(py, &["body"])?;
         let mut compiled = Vec::with_capacity(members.len());
         for MemberSchema { alias, schema, is_required, validates_default } in members {
             compiler.path.push(alias.clone());
@@ -102,6 +116,8 @@ pub(super) type Config<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
 pub(super) struct Compiler<'py> {
     pub(super) py: Python<'py>,
     known_error: Bound<'py, PyAny>,
+    /// `["body"`: how the locations of errors begin.
+    location: Vec<u8>,
     definitions: Vec<Node>,
     /// As the schema has them, for the names that pydantic-core derives from them.
     pub(super) raw_definitions: Option<Bound<'py, PyList>>,
@@ -121,7 +137,7 @@ pub(super) struct Compiler<'py> {
 }
 
 impl<'py> Compiler<'py> {
-    fn new(py: Python<'py>) -> Result<Self, Unsupported> {
+    fn new(py: Python<'py>, place: &[&str]) -> Result<Self, Unsupported> {
         let core = py.import("pydantic_core")?;
         let version: String = core.getattr("__version__")?.extract()?;
         if !KNOWN_CORE_VERSIONS.iter().any(|known| version.starts_with(known)) {
@@ -129,8 +145,14 @@ impl<'py> Compiler<'py> {
                 reason: format!("pydantic-core {version} is not a version whose rules are known"),
             });
         }
+        let mut location = Vec::new();
+        for step in place {
+            location.push(if location.is_empty() { b'[' } else { b',' });
+            push_utf8(&mut location, step);
+        }
         Ok(Compiler {
             py,
+            location,
             known_error: core.getattr("PydanticKnownError")?,
             definitions: Vec::new(),
             raw_definitions: None,
@@ -344,7 +366,8 @@ impl<'py> Compiler<'py> {
         };
         let mut head = b"{\"type\":".to_vec();
         json::encode(&error.getattr("type")?, &mut head)?;
-        head.extend_from_slice(b",\"loc\":[\"body\"");
+        head.extend_from_slice(b",\"loc\":");
+        head.extend_from_slice(&self.location);
         let mut message = b"],\"msg\":".to_vec();
         json::encode(&error.call_method0("message")?, &mut message)?;
         message.extend_from_slice(b",\"input\":");

@@ -59,6 +59,26 @@ impl Walk<'_> {
         Ok(is_valid)
     }
 
+    /// A parameter that is required and not there.
+    pub fn absent(&mut self, missing: &Fault) -> Judged {
+        self.fault(missing, &Value::Null, &Path { parent: None, step: Step::Body })
+    }
+
+    /// As [`members`](Self::members), of a body that is not there.
+    pub fn absent_members(&mut self, members: &[Member]) -> Judged {
+        let root = Path { parent: None, step: Step::Body };
+        let mut is_valid = true;
+        for member in members {
+            let path = step(&root, Step::Key(&member.alias));
+            is_valid &= match member.if_missing {
+                IfMissing::Accept => self.accept(Entry::Missing)?,
+                IfMissing::Report => self.fault(&member.missing, &Value::Null, &path)?,
+                IfMissing::Ask => return Err(Unsure),
+            };
+        }
+        Ok(is_valid)
+    }
+
     fn node(&mut self, node: &Node, value: &Value<'_>, path: &Path<'_>) -> Judged {
         match node {
             Node::Opaque => Err(Unsure),
