@@ -24,6 +24,13 @@ check layers "$python" scripts/check_layers.py
 check unsafe "$python" scripts/check_unsafe.py
 check ruff "$python" -m ruff check .
 check "ruff format" "$python" -m ruff format --check .
+# The stubs against the extension as it was built. Without one there is nothing to compare with.
+if PYTHONPATH=python "$python" -c 'import turboapi_rs._core' 2>/dev/null; then
+  check stubs env PYTHONPATH=python MYPY_CACHE_DIR=target/mypy "$python" -m mypy.stubtest turboapi_rs._core \
+    --ignore-disjoint-bases --allowlist scripts/stubs.allow
+else
+  echo "lint: stubs: not checked, the extension is not built"
+fi
 check rustfmt cargo fmt --all --check
 check "clippy, sans-IO" cargo clippy -q --no-default-features --all-targets -- -D warnings
 check "clippy, runtime" cargo clippy -q --no-default-features --features runtime --lib --examples -- -D warnings

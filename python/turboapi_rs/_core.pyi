@@ -1,7 +1,7 @@
 """The native half. Use it through `turboapi_rs.Server` and `turboapi_rs.serve`."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, Self, TypedDict, final
 
 class ConfigError(ValueError):
     """A setting is wrong. The text says which, and what is allowed."""
@@ -9,6 +9,7 @@ class ConfigError(ValueError):
 class StartupError(RuntimeError):
     """The application refused to start. The text is the application's own."""
 
+@final
 class Request:
     """One whole request, as a raw handler sees it. Read-only; safe from any thread."""
 
@@ -38,8 +39,11 @@ class Request:
     @property
     def client(self) -> tuple[str, int] | None: ...
 
+@final
 class CoreServer:
-    def __init__(self, settings: dict[str, object]) -> None: ...
+    """One native server: routes are added, then it is started, stopped and joined, once."""
+
+    def __new__(cls, settings: dict[str, object]) -> Self: ...
     def route(
         self,
         method: str,
@@ -66,7 +70,8 @@ class CoreServer:
         """
     def stop(self) -> None:
         """Begin the drain; a second call cuts what is left. Any thread."""
-    def cut(self) -> None: ...
+    def cut(self) -> None:
+        """Cut everything; a start that is still under way fails. Any thread."""
     def join(self) -> None:
         """Wait, detached, until every worker has ended."""
     def is_running(self) -> bool: ...
@@ -76,5 +81,40 @@ class CoreServer:
         """Begun since the start."""
     def workers(self) -> int: ...
 
-def build_info() -> dict[str, Any]: ...
-def set_log_level(level: str) -> None: ...
+class _BuildInfo(TypedDict):
+    version: str
+    python: str
+    free_threaded: bool
+    gil_enabled: bool
+    #: What `driver="auto"` runs on here, tried for real.
+    driver: str
+    #: Why that is not io_uring.
+    uring_refusal: str | None
+    #: Cores that this process may use.
+    cores: int
+
+def build_info() -> _BuildInfo:
+    """What this build is, and what it can do here."""
+
+def set_log_level(level: str) -> None:
+    """Send log lines of this level and above to standard error."""
+
+def drive(coroutine: Any) -> Any:
+    """Run a coroutine that does not suspend to its end, and give its result.
+
+    Raises:
+        RuntimeError: it suspended, and was closed.
+    """
+
+def _json_dumps(value: object, default: Callable[[object], object] | None = None) -> bytes: ...
+def _json_loads(text: bytes) -> Any: ...
+def _json_check(text: bytes) -> Literal["ok"] | tuple[str, int] | None: ...
+
+@final
+class _Validator:
+    def __new__(cls, schema: object, validator: object | None = None) -> Self: ...
+    @staticmethod
+    def members(members: list[tuple[str, object, bool, bool]]) -> _Validator: ...
+    def check(self, body: bytes) -> tuple[str, bytes | None]: ...
+    def build(self, body: bytes) -> Any: ...
+    def left_to_pydantic(self) -> list[str]: ...
