@@ -7,7 +7,8 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    spec_from, App, AppFactory, LoopPlacement, Param, RouteSpec, ScalarType, Source, Table,
+    spec_from, App, AppFactory, Earned, LoopPlacement, Param, Pin, RouteSpec, ScalarType, Source, Table,
+    Thresholds,
 };
 use crate::http1::Limits;
 use crate::interp::{self, BaseContext, Held};
@@ -15,6 +16,7 @@ use crate::router::RouteFault;
 use crate::runtime::{
     self, Bind, DriverChoice, RunningServer, RuntimeConfig, StartError, StopHandle, Timeouts,
 };
+use crate::service::Offload;
 use crate::static_cache::StaticResponse;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -41,6 +43,11 @@ pub struct CoreServer {
     root_path: String,
     forwarded_allow_ips: String,
     lifespan: String,
+    thresholds: Thresholds,
+    /// The policy of each route, for `routes_state`.
+    earned: Mutex<Vec<Arc<Earned>>>,
+    /// The pool, while the server runs.
+    offload: Mutex<Option<Offload>>,
     state: Mutex<State>,
     stop: Mutex<Option<StopHandle>>,
     /// `cut` was called before there was anything to cut.
@@ -80,6 +87,9 @@ impl CoreServer {
                 .text("forwarded_allow_ips")?
                 .unwrap_or_else(|| "127.0.0.1".to_owned()),
             lifespan: settings.text("lifespan")?.unwrap_or_else(|| "auto".to_owned()),
+            thresholds: settings.thresholds()?,
+            earned: Mutex::default(),
+            offload: Mutex::default(),
             state: Mutex::new(State::Open { table: Table::default(), asgi: None }),
             stop: Mutex::new(None),
             is_cut: AtomicBool::new(false),
@@ -88,7 +98,8 @@ impl CoreServer {
     }
 
     /// Adds a raw route.
-    #[pyo3(signature = (method, path, handler, *, name, params, is_async))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    #[pyo3(signature = (method, path, handler, *, name, params, is_async, pin = "direct"))]
     fn route(
         &self,
         method: &str,
@@ -97,10 +108,42 @@ impl CoreServer {
         name: String,
         params: Vec<ParamSpec<'_>>,
         is_async: bool,
+        pin: &str,
     ) -> PyResult<()> {
         let params = params.into_iter().map(param).collect::<PyResult<_>>()?;
-        let spec = RouteSpec { handler: Held::new(handler), name, params, is_async };
-        self.with_table(|table| table.add_route(method, path, spec))
+        let earned = self.policy(method, path, &name, pin)?;
+        let spec = RouteSpec { handler: Held::new(handler), name, params, is_async, earned: earned.clone() };
+        self.with_table(|table| table.add_route(method, path, spec))?;
+        if !is_async {
+            self.earned.lock().push(earned);
+        }
+        Ok(())
+    }
+
+    /// Where the calls of each plain function run, and what was counted: one dict a route.
+    fn routes_state<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let routes = self.earned.lock().clone();
+        routes.iter().map(|earned| route_state(py, earned)).collect()
+    }
+
+    /// What the offload pool does, and what it has done. Empty before `start` and after `join`.
+    fn offload_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let state = PyDict::new(py);
+        let offload = self.offload.lock().clone();
+        if let Some(load) = offload.map(|offload| offload.load()) {
+            for (name, count) in [
+                ("queued", load.queued as u64),
+                ("running", load.busy as u64),
+                ("threads", load.threads as u64),
+                ("max_threads", load.max_threads as u64),
+                ("max_queued", load.max_queued as u64),
+                ("completed", load.completed),
+                ("refused", load.refused),
+            ] {
+                state.set_item(name, count)?;
+            }
+        }
+        Ok(state)
     }
 
     /// Adds a call plan, as `turboapi_rs.plans` compiled it.
@@ -192,6 +235,7 @@ impl CoreServer {
             }
         });
         let server = started.map_err(raise)?;
+        *self.offload.lock() = Some(server.offload());
         self.is_running.store(true, Ordering::Release);
         *self.state.lock() = State::Running(server);
         Ok(())
@@ -219,6 +263,7 @@ impl CoreServer {
         let state = std::mem::replace(&mut *self.state.lock(), State::Closed);
         let State::Running(server) = state else { return Ok(()) };
         let ended = py.detach(move || server.join());
+        *self.offload.lock() = None;
         self.is_running.store(false, Ordering::Release);
         ended.map_err(PyRuntimeError::new_err)
     }
@@ -257,12 +302,37 @@ impl CoreServer {
         }
     }
 
+    /// The policy of a route that is being added.
+    fn policy(&self, method: &str, path: &str, handler: &str, pin: &str) -> PyResult<Arc<Earned>> {
+        let pin = Pin::from_name(pin).ok_or_else(|| {
+            PyValueError::new_err(format!("{pin:?} is none of direct, blocking and earned"))
+        })?;
+        Ok(Arc::new(Earned::new(method, path, handler, pin, self.thresholds)))
+    }
+
     fn with_table(&self, add: impl FnOnce(&mut Table) -> Result<(), RouteFault>) -> PyResult<()> {
         match &mut *self.state.lock() {
             State::Open { table, .. } => add(table).map_err(|fault| PyValueError::new_err(fault.to_string())),
             _ => Err(PyRuntimeError::new_err("the server was started already")),
         }
     }
+}
+
+fn route_state<'py>(py: Python<'py>, earned: &Earned) -> PyResult<Bound<'py, PyDict>> {
+    let state = earned.state();
+    let dict = PyDict::new(py);
+    dict.set_item("method", state.method)?;
+    dict.set_item("path", state.path)?;
+    dict.set_item("handler", state.handler)?;
+    dict.set_item("pin", state.pin.name())?;
+    dict.set_item("mode", if state.is_direct { "direct" } else { "offload" })?;
+    dict.set_item("direct_calls", state.direct_calls)?;
+    dict.set_item("offloaded_calls", state.offloaded_calls)?;
+    dict.set_item("promotions", state.promotions)?;
+    dict.set_item("demotions", state.demotions)?;
+    dict.set_item("streak", state.streak)?;
+    dict.set_item("needed", state.needed)?;
+    Ok(dict)
 }
 
 fn param(spec: ParamSpec<'_>) -> PyResult<Param> {
@@ -328,6 +398,16 @@ impl<'py> Settings<'_, 'py> {
             }
             None => Ok(default),
         }
+    }
+
+    fn thresholds(&self) -> PyResult<Thresholds> {
+        let usual = Thresholds::default();
+        let after = self.count("direct_after", usual.after as usize)?;
+        Ok(Thresholds {
+            after: u32::try_from(after).unwrap_or(u32::MAX),
+            under: self.seconds("direct_under", usual.under)?,
+            over: self.seconds("direct_over", usual.over)?,
+        })
     }
 
     fn runtime(&self) -> PyResult<RuntimeConfig> {

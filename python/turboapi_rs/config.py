@@ -37,11 +37,20 @@ _COUNTS = (
     "offload_queue",
     "max_requests",
     "max_rss",
+    "direct_after",
 )
 
 _TEXTS = ("host", "root_path", "forwarded_allow_ips")
 
-_SECONDS = ("head_timeout", "body_timeout", "keep_alive_timeout", "write_timeout", "drain_grace")
+_SECONDS = (
+    "head_timeout",
+    "body_timeout",
+    "keep_alive_timeout",
+    "write_timeout",
+    "drain_grace",
+    "direct_under",
+    "direct_over",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +88,10 @@ class ServerConfig:
         write_timeout: seconds without progress of a write; then the connection is cut. nginx 60.
         drain_grace: seconds that busy connections get at the drain. Kubernetes 30.
         offload_threads: threads for work that may block. anyio 40.
-        offload_queue: jobs that may wait for one.
+        offload_queue: jobs that may wait for one; one more is 503.
+        direct_after: calls in a row under `direct_under` after which a `def` route runs on the worker. 0: at once.
+        direct_under: seconds of wall time that such a call may take.
+        direct_over: seconds over which one call on the worker sends its route back to the offload pool.
         max_requests: requests after which a worker process is replaced by a fresh one. 0: never. gunicorn: the same.
         max_age: seconds after which it is replaced. 0: never.
         max_rss: bytes of memory from which it is replaced. 0: never. granian: the same, in MiB.
@@ -125,6 +137,9 @@ class ServerConfig:
     drain_grace: float = 30.0
     offload_threads: int = 64
     offload_queue: int = 4096
+    direct_after: int = 16
+    direct_under: float = 0.001
+    direct_over: float = 0.005
     max_requests: int = 0
     max_age: float = 0.0
     max_rss: int = 0

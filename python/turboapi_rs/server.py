@@ -9,6 +9,7 @@ Rule: what cannot be served is refused when it is declared, by name.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import re
 import sys
@@ -34,15 +35,26 @@ MAX_AGE_SECONDS = 2**31
 
 
 def direct[Handler: Callable[..., Any]](handler: Handler) -> Handler:
-    """Mark a function that never blocks. Only a mark so far: raw handlers run on the worker with or without it."""
+    """Pin a plain function to the worker: it is called there always, however long it takes.
+
+    Raw handlers of a `Server` run there anyway; FastAPI `def` routes earn it by being fast.
+    """
     handler.__turboapi_pin__ = "direct"  # type: ignore[attr-defined]
     return handler
 
 
 def blocking[Handler: Callable[..., Any]](handler: Handler) -> Handler:
-    """Mark a function that blocks. Only a mark so far: raw handlers run on the worker all the same."""
+    """Pin a plain function to the offload pool: it may block there without holding up other connections."""
     handler.__turboapi_pin__ = "blocking"  # type: ignore[attr-defined]
     return handler
+
+
+def pin_of(handler: Any, default: str) -> str:
+    """Tell where a plain function is pinned: `"direct"`, `"blocking"`, or `default` when it has no mark."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    pin: str = getattr(handler, "__turboapi_pin__", default)
+    return pin
 
 
 class Server:
@@ -84,7 +96,7 @@ class Server:
             handler: called as the signature says.
 
         Raises:
-            RouteError: the signature asks for what a raw route has not.
+            RouteError: the signature asks for what a raw route has not, or `@blocking` marks an `async def` function.
             ValueError: the method has a route for the path already.
             RuntimeError: the server was started and has not ended.
         """
@@ -94,10 +106,13 @@ class Server:
         params = read_params(path, handler)
         is_async = inspect.iscoroutinefunction(handler)
         name = name_of(handler)
+        if is_async and pin_of(handler, "") == "blocking":
+            raise RouteError(f"{name}: @blocking is for plain functions; this one runs on the event loop")
+        pin = pin_of(handler, "direct")
 
         def install(core: CoreServer) -> None:
             try:
-                core.route(method, path, handler, name=name, params=params, is_async=is_async)
+                core.route(method, path, handler, name=name, params=params, is_async=is_async, pin=pin)
             except ValueError as error:
                 raise ValueError(f"route {method} {path} ({name}): {error}") from None
 
@@ -264,6 +279,16 @@ class Server:
     def run(self, config: ServerConfig | None = None, **settings: Any) -> None:
         """Serve until SIGINT or SIGTERM. See `serve`."""
         serve(self, config, **settings)
+
+    def routes_state(self) -> list[dict[str, Any]]:
+        """Tell where the calls of each plain function run, as `Serving.routes_state`. Empty before `start`."""
+        serving = self._serving
+        return serving.routes_state() if serving is not None else []
+
+    def offload_state(self) -> dict[str, int]:
+        """Tell what the offload pool does, as `Serving.offload_state`. Empty before `start`."""
+        serving = self._serving
+        return serving.offload_state() if serving is not None else {}
 
     def _add(self, method: str, path: str, install: Callable[[Any], None]) -> None:
         # What a parameter is called makes no other path; a convertor does.

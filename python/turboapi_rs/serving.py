@@ -19,6 +19,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from turboapi_rs import gil
 from turboapi_rs._core import CoreServer
@@ -114,6 +115,28 @@ class Serving:
     def cut(self) -> None:
         """Cut every connection. Returns at once."""
         self.core.cut()
+
+    def routes_state(self) -> list[dict[str, Any]]:
+        """Tell where the calls of each plain function run, and what was counted.
+
+        Returns:
+            A dict a route: `method`, `path`, `handler`, `pin` (`direct`, `blocking` or `earned`), `mode` (`direct` or
+            `offload`), `direct_calls`, `offloaded_calls`, `promotions`, `demotions`, `streak` and `needed` (fast calls
+            in a row so far, and those asked for). `async def` routes are not listed.
+
+        Threads: any; the counts are read while workers go on counting.
+        """
+        return self.core.routes_state()
+
+    def offload_state(self) -> dict[str, int]:
+        """Tell what the offload pool does, and what it has done.
+
+        Returns:
+            `queued`, `running`, `threads`, `max_threads`, `max_queued`, `completed`, `refused`. Empty unless running.
+
+        Threads: any.
+        """
+        return self.core.offload_state()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until every worker has ended; False when `timeout` seconds did not suffice.

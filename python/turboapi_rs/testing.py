@@ -61,6 +61,14 @@ class LiveServer:
         """The I/O driver in use."""
         return self._started().driver
 
+    def routes_state(self) -> list[dict[str, Any]]:
+        """As `Serving.routes_state`."""
+        return self._started().routes_state()
+
+    def offload_state(self) -> dict[str, int]:
+        """As `Serving.offload_state`."""
+        return self._started().offload_state()
+
     def _started(self) -> Serving:
         if self._serving is None:
             raise RuntimeError("the server was not started")

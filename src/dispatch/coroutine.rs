@@ -89,25 +89,42 @@ pub fn answer_later(
     origin: &Origin,
 ) -> Result<(), Fault> {
     let mut scratch = Vec::new();
-    let event = match classify(result, &mut scratch)? {
+    match classify(result, &mut scratch)? {
+        Classified::Stream(head, iterator) => {
+            Local::current_or_fault()?.start_stream(py, head, &iterator, exchange, origin.clone())
+        }
+        whole => {
+            // Refused when the peer is gone: nobody is left to tell.
+            let _ = exchange.push(whole_event(whole, scratch)?);
+            Ok(())
+        }
+    }
+}
+
+/// A response that is there as a whole; a short one's body lies in `scratch`.
+pub(super) fn whole_event(classified: Classified<'_>, scratch: Vec<u8>) -> Result<ReplyEvent, Fault> {
+    match classified {
         Classified::Short { status, content_type } => {
             let mut fields = FieldBlock::new();
             fields
                 .push(b"content-type", content_type)
                 .map_err(|fault| Fault::Result(fault.reason().to_owned()))?;
-            ReplyEvent::Full(ResponseHead { status, fields }, Bytes::from(scratch))
+            Ok(ReplyEvent::Full(ResponseHead { status, fields }, Bytes::from(scratch)))
         }
-        Classified::Full(head, body) => ReplyEvent::Full(head, body),
-        Classified::Stream(head, iterator) => {
-            return Local::current_or_fault()?.start_stream(py, head, &iterator, exchange, origin.clone());
+        Classified::Full(head, body) => Ok(ReplyEvent::Full(head, body)),
+        Classified::Stream(..) | Classified::Awaitable(_) => {
+            Err(Fault::Result("an awaitable, from an awaitable".into()))
         }
-        Classified::Awaitable(_) => {
-            return Err(Fault::Result("an awaitable, from an awaitable".into()));
-        }
-    };
-    // Refused when the peer is gone: nobody is left to tell.
-    let _ = exchange.push(event);
-    Ok(())
+    }
+}
+
+/// Is a stream's iterator asynchronous? A fault if it is no iterator at all.
+pub(super) fn check_iterator(iterator: &Bound<'_, PyAny>) -> Result<bool, Fault> {
+    let is_async = stream::is_async_iterable(iterator)?;
+    if !is_async && !iterator.hasattr(intern!(iterator.py(), "__iter__"))? {
+        return Err(Fault::Result("a 5-tuple whose fourth item is no iterator".into()));
+    }
+    Ok(is_async)
 }
 
 /// Sends the head of a stream, then pulls its iterator where such iterators run.
@@ -119,10 +136,7 @@ pub(super) fn begin_stream(
     exchange: &Arc<Exchange>,
     origin: Origin,
 ) -> Result<(), Fault> {
-    let is_async = stream::is_async_iterable(iterator)?;
-    if !is_async && !iterator.hasattr(intern!(py, "__iter__"))? {
-        return Err(Fault::Result("a 5-tuple whose fourth item is no iterator".into()));
-    }
+    let is_async = check_iterator(iterator)?;
     let _ = exchange.push(ReplyEvent::Head(head));
     if is_async {
         local.start_async_stream(py, iterator, exchange, origin);

@@ -8,7 +8,9 @@
 mod bind;
 mod call_plan;
 mod coroutine;
+mod earned;
 mod fault;
+mod offloaded;
 mod plan;
 mod plan_bind;
 mod reply;
@@ -17,5 +19,6 @@ mod service;
 mod stream;
 
 pub use call_plan::spec_from;
+pub use earned::{Earned, Pin, RouteState, Thresholds};
 pub use plan::{Param, RouteSpec, ScalarType, Source, Table, Target};
 pub use service::{App, AppFactory, LoopPlacement};

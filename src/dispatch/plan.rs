@@ -4,6 +4,7 @@
 //! Rule: a table is built once, before the workers start, and never written again.
 
 use super::call_plan::PlanSpec;
+use super::earned::Earned;
 use crate::interp::Held;
 use crate::router::{RouteFault, Router};
 use crate::static_cache::StaticResponse;
@@ -62,6 +63,8 @@ pub struct RouteSpec {
     pub params: Vec<Param>,
     /// Calling it gives a coroutine, which runs on the home loop.
     pub is_async: bool,
+    /// Where calls of a plain function run.
+    pub earned: Arc<Earned>,
 }
 
 /// What a pattern leads to.

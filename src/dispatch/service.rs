@@ -7,6 +7,7 @@
 use super::bind::{self, PathParams, Value};
 use super::coroutine;
 use super::fault::{self, Fault};
+use super::offloaded::Away;
 use super::plan::{RouteSpec, Table, Target};
 use super::reply::{classify, Classified};
 use super::stream::{self, Origin, SyncStream};
@@ -82,6 +83,7 @@ impl ServiceFactory for AppFactory {
 
 /// What one worker holds of its own.
 pub struct Local {
+    pub(super) worker: usize,
     pub(super) app: Arc<App>,
     handlers: Vec<Py<PyAny>>,
     pub(super) plans: Vec<Py<PyAny>>,
@@ -160,7 +162,9 @@ impl PyService {
             .iter()
             .map(|spec| own_handler(py, &spec.run, worker.workers))
             .collect::<PyResult<_>>()?;
+        app.table.routes.iter().for_each(|spec| spec.earned.prepare(worker.workers));
         let local = Rc::new(Local {
+            worker: worker.worker,
             app,
             handlers,
             plans,
@@ -418,6 +422,9 @@ impl Local {
         if spec.is_async && self.home.is_none() {
             return self.post_handler(index, values, path, request);
         }
+        if !spec.is_async && !spec.earned.is_direct() {
+            return self.offload_handler(index, values, path, request, reply);
+        }
         interp::attach(|py| {
             if spec.is_async {
                 let exchange = Exchange::without_body();
@@ -425,6 +432,33 @@ impl Local {
                 return Outcome::Pending(exchange);
             }
             self.run_handler(py, index, values, path, request, reply)
+        })
+    }
+
+    /// What a call away from this worker may reach.
+    pub(super) fn away(&self) -> Away {
+        let home = self.home.as_ref().map_or(&self.app.home, |home| home.handle());
+        Away { app: self.app.clone(), offload: self.offload.clone(), home: home.clone() }
+    }
+
+    /// Sends a call to the offload pool, whose threads share the handler as it was registered.
+    fn offload_handler(
+        &self,
+        index: usize,
+        values: Vec<Value>,
+        path: PathParams,
+        request: Request,
+        reply: Reply<'_>,
+    ) -> Outcome {
+        let from = origin(&self.app.table.routes[index], &request.head);
+        let origin = from.clone();
+        self.away().submit(reply, from, move |py, away, exchange| {
+            let spec = &away.app.table.routes[index];
+            let handler = spec.handler.bind(py);
+            let result = away.app.context.run(py, || {
+                spec.earned.call_offloaded(|| call_with(spec, handler, values, &path, &request))
+            })?;
+            away.answer(result, exchange, &origin)
         })
     }
 
@@ -454,7 +488,7 @@ impl Local {
         let spec = &self.app.table.routes[index];
         let origin = origin(spec, &request.head);
         let Some(home) = &self.home else { return fault::abort(exchange) };
-        let make = || self.call_with(py, index, values, &path, &request);
+        let make = || call_with(spec, self.handlers[index].bind(py), values, &path, &request);
         coroutine::start(py, home, make, exchange, origin);
     }
 
@@ -469,7 +503,9 @@ impl Local {
     ) -> Outcome {
         let spec = &self.app.table.routes[index];
         let head = &request.head;
-        let result = self.context.run(py, || self.call_with(py, index, values, &path, &request));
+        let handler = self.handlers[index].bind(py);
+        let call = || call_with(spec, handler, values, &path, &request);
+        let result = self.context.run(py, || spec.earned.call_direct(self.worker, call));
         // Taken, not borrowed: a fallback of the JSON encoder may run Python, which may come back here.
         let mut scratch = self.scratch.take();
         let outcome = match result.map_err(Fault::Raised).and_then(|result| classify(result, &mut scratch)) {
@@ -510,34 +546,6 @@ impl Local {
         Outcome::Pending(exchange)
     }
 
-    /// Makes the arguments and calls the handler.
-    fn call_with<'py>(
-        &self,
-        py: Python<'py>,
-        index: usize,
-        values: Vec<Value>,
-        path: &PathParams,
-        request: &Request,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let spec = &self.app.table.routes[index];
-        let handler = self.handlers[index].bind(py);
-        if values.is_empty() {
-            return handler.call0();
-        }
-        let body = match &request.body {
-            RequestBody::Whole(body) => body.clone(),
-            _ => Bytes::new(),
-        };
-        let mut arguments = Vec::with_capacity(values.len());
-        for (value, param) in values.into_iter().zip(&spec.params) {
-            let argument = bind::to_python(py, value, param, &body, || {
-                Ok(Bound::new(py, PyRequest::new(request, body.clone(), path))?.into_any())
-            })?;
-            arguments.push(argument);
-        }
-        interp::call_positional(handler, &arguments)
-    }
-
     pub(super) fn start_stream(
         self: &Rc<Self>,
         py: Python<'_>,
@@ -573,6 +581,32 @@ impl Local {
         let draining = self.app.draining.clone();
         SyncStream::start(Held::new(iterator), exchange.clone(), self.offload.clone(), draining, origin);
     }
+}
+
+/// Makes the arguments and calls the handler.
+fn call_with<'py>(
+    spec: &RouteSpec,
+    handler: &Bound<'py, PyAny>,
+    values: Vec<Value>,
+    path: &PathParams,
+    request: &Request,
+) -> PyResult<Bound<'py, PyAny>> {
+    if values.is_empty() {
+        return handler.call0();
+    }
+    let py = handler.py();
+    let body = match &request.body {
+        RequestBody::Whole(body) => body.clone(),
+        _ => Bytes::new(),
+    };
+    let mut arguments = Vec::with_capacity(values.len());
+    for (value, param) in values.into_iter().zip(&spec.params) {
+        let argument = bind::to_python(py, value, param, &body, || {
+            Ok(Bound::new(py, PyRequest::new(request, body.clone(), path))?.into_any())
+        })?;
+        arguments.push(argument);
+    }
+    interp::call_positional(handler, &arguments)
 }
 
 fn origin(spec: &RouteSpec, head: &RequestHead) -> Origin {

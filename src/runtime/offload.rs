@@ -46,8 +46,12 @@ struct State {
     threads: usize,
     /// Those of them that wait.
     idle: usize,
+    /// Those of them that run a job.
+    busy: usize,
     /// Threads that have not ended, those on their way out included.
     alive: usize,
+    completed: u64,
+    refused: u64,
     has_ended: bool,
 }
 
@@ -89,11 +93,14 @@ impl Pool {
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
+                state.busy += 1;
                 MutexGuard::unlocked(&mut state, || {
                     if catch_unwind(AssertUnwindSafe(job)).is_err() {
                         log::error!("a job of the offload pool panicked; please report it");
                     }
                 });
+                state.busy -= 1;
+                state.completed += 1;
                 continue;
             }
             if state.has_ended {
@@ -120,7 +127,10 @@ impl Pool {
 impl OffloadPool for Pool {
     fn submit(&self, job: BlockingJob) -> Result<(), BlockingJob> {
         let mut state = self.state.lock();
-        if state.has_ended || state.queue.len() >= self.max_queued {
+        // Jobs that a thread is there for, or may be made for, do not wait.
+        let free = self.max_threads - state.busy;
+        if state.has_ended || state.queue.len() >= self.max_queued.saturating_add(free) {
+            state.refused += 1;
             return Err(job);
         }
         state.queue.push_back(job);
@@ -152,7 +162,15 @@ impl OffloadPool for Pool {
 
     fn load(&self) -> OffloadLoad {
         let state = self.state.lock();
-        OffloadLoad { queued: state.queue.len(), busy: state.threads - state.idle, threads: state.threads }
+        OffloadLoad {
+            queued: state.queue.len(),
+            busy: state.busy,
+            threads: state.threads,
+            max_threads: self.max_threads,
+            max_queued: self.max_queued,
+            completed: state.completed,
+            refused: state.refused,
+        }
     }
 }
 
@@ -183,10 +201,28 @@ mod tests {
         has_begun.recv_timeout(SOON).expect("the job runs");
         assert!(submit(&pool, || {}));
         assert!(!submit(&pool, || {}));
-        assert_eq!(pool.load(), OffloadLoad { queued: 1, busy: 1, threads: 1 });
+        let load = pool.load();
+        assert_eq!((load.queued, load.busy, load.threads, load.completed, load.refused), (1, 1, 1, 0, 1));
         release.send(()).expect("the job waits");
         assert!(pool.end(SOON));
         assert!(!submit(&pool, || {}));
+    }
+
+    #[test]
+    fn jobs_that_a_thread_is_free_for_are_taken_though_none_may_wait() {
+        let pool = pool(2, 0);
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        for _ in 0..2 {
+            let released = released.clone();
+            assert!(submit(&pool, move || released.lock().recv().expect("the test releases")));
+        }
+        assert!(!submit(&pool, || {}));
+        assert_eq!(pool.load().refused, 1);
+        release.send(()).expect("a job waits");
+        release.send(()).expect("a job waits");
+        assert!(pool.end(SOON));
+        assert_eq!(pool.load().completed, 2);
     }
 
     #[test]

@@ -29,6 +29,14 @@ pub struct OffloadLoad {
     pub busy: usize,
     /// Threads alive.
     pub threads: usize,
+    /// Threads that there may be.
+    pub max_threads: usize,
+    /// Jobs that may wait.
+    pub max_queued: usize,
+    /// Jobs that were run.
+    pub completed: u64,
+    /// Jobs that were given back, since the queue was full.
+    pub refused: u64,
 }
 
 /// A handle to a pool, for any thread.

@@ -1,0 +1,154 @@
+//! Prepared calls on the offload pool, answered later.
+//!
+//! Owns: [`Away`] (what a call on the pool may reach), queueing, 503 when the queue is full, answering with a result.
+//! Does not own: the pool (`runtime`), whether a call goes there (`earned`).
+//! Rule: whatever happens to a call, its exchange gets exactly one last word; a call that was queued is made, also when
+//! its peer has left meanwhile, since it may have effects that the peer counts on.
+//! Threads: a call runs attached on a thread of the pool, which keeps its own thread state for life.
+
+use super::coroutine;
+use super::fault::{self, Fault};
+use super::reply::{classify, Classified};
+use super::service::{App, Local};
+use super::stream::{self, Origin, SyncStream};
+use crate::home_loop::{HomeLoop, LoopHandle};
+use crate::http1::FieldBlock;
+use crate::interp::{self, Held};
+use crate::service::{Exchange, Offload, Outcome, Reply, ReplyEvent};
+use bytes::Bytes;
+use pyo3::prelude::*;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Seconds after which a client may try again, when the queue is full.
+const RETRY_AFTER: &[u8] = b"1";
+
+/// What a call away from its worker may reach. For any thread.
+#[derive(Clone)]
+pub struct Away {
+    /// The application.
+    pub app: Arc<App>,
+    /// The pool.
+    pub offload: Offload,
+    /// The loop for what turns out to be asynchronous.
+    pub home: Arc<LoopHandle>,
+}
+
+/// Ends the exchange of a call that gave no answer: it was dropped unmade, it failed, or it panicked.
+struct LastWord(Option<Arc<Exchange>>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if let Some(exchange) = &self.0 {
+            fault::abort(exchange);
+        }
+    }
+}
+
+impl Away {
+    /// Queues `call` for the pool and answers later, or at once with 503 when the queue is full.
+    ///
+    /// `call` runs attached, in no context of its own: it enters one ([`crate::interp::BaseContext::run`]). It answers
+    /// through the exchange, for which [`Away::answer`] is there; its error is logged under `origin` and is a 500.
+    pub fn submit(
+        &self,
+        reply: Reply<'_>,
+        origin: Origin,
+        call: impl for<'py> FnOnce(Python<'py>, &Away, &Arc<Exchange>) -> Result<(), Fault> + Send + 'static,
+    ) -> Outcome {
+        let exchange = Exchange::without_body();
+        let away = self.clone();
+        let (answered, mut last_word) = (exchange.clone(), LastWord(Some(exchange.clone())));
+        let submitted = self.offload.submit(Box::new(move || {
+            interp::attach(|py| match call(py, &away, &answered) {
+                // Answered, or an iterator or a coroutine that was started will.
+                Ok(()) => last_word.0 = None,
+                Err(fault) => fault.log(py, &origin.handler, &origin.request),
+            });
+        }));
+        match submitted {
+            Ok(()) => Outcome::Pending(exchange),
+            Err(job) => {
+                // What it holds of Python's is let go of while attached.
+                interp::attach(|_py| drop(job));
+                refuse(reply)
+            }
+        }
+    }
+
+    /// Answers with what a handler returned.
+    ///
+    /// # Errors
+    /// The handler's fault; nothing was answered.
+    pub fn answer(
+        &self,
+        result: Bound<'_, PyAny>,
+        exchange: &Arc<Exchange>,
+        origin: &Origin,
+    ) -> Result<(), Fault> {
+        let mut scratch = Vec::new();
+        match classify(result, &mut scratch)? {
+            Classified::Stream(head, iterator) => {
+                let is_async = coroutine::check_iterator(&iterator)?;
+                // Refused, here and below, when the peer is gone: nobody is left to tell.
+                let _ = exchange.push(ReplyEvent::Head(head));
+                if is_async {
+                    self.start_async_stream(iterator, exchange, origin.clone());
+                } else {
+                    let iterator = Held::new(iterator.try_iter()?.into_any().unbind());
+                    let draining = self.app.draining.clone();
+                    SyncStream::start(
+                        iterator,
+                        exchange.clone(),
+                        self.offload.clone(),
+                        draining,
+                        origin.clone(),
+                    );
+                }
+            }
+            Classified::Awaitable(awaitable) => self.await_result(awaitable, exchange, origin.clone()),
+            whole => {
+                let _ = exchange.push(coroutine::whole_event(whole, scratch)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_async_stream(&self, iterator: Bound<'_, PyAny>, exchange: &Arc<Exchange>, origin: Origin) {
+        let held = Held::new(iterator.unbind());
+        self.post(exchange, move |py, home, exchange| match Local::current() {
+            Some(local) => stream::start_async(py, &local, home, held.bind(py), exchange, origin),
+            None => fault::abort(exchange),
+        });
+    }
+
+    fn await_result(&self, awaitable: Bound<'_, PyAny>, exchange: &Arc<Exchange>, origin: Origin) {
+        let held = Held::new(awaitable.unbind());
+        self.post(exchange, move |py, home, exchange| {
+            coroutine::start(py, home, || Ok(held.bind(py).clone()), exchange, origin);
+        });
+    }
+
+    /// Goes on with an exchange on the loop's thread.
+    fn post(
+        &self,
+        exchange: &Arc<Exchange>,
+        work: impl for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>, &Arc<Exchange>) + Send + 'static,
+    ) {
+        let last_word = exchange.clone();
+        if self.home.post(Box::new(move |py, home| work(py, home, &last_word))).is_err() {
+            fault::abort(exchange);
+        }
+    }
+}
+
+fn refuse(reply: Reply<'_>) -> Outcome {
+    let mut fields = FieldBlock::new();
+    let pushed = fields
+        .push(b"content-type", b"text/plain; charset=utf-8")
+        .and_then(|()| fields.push(b"retry-after", RETRY_AFTER));
+    match pushed {
+        Ok(()) => reply.full(503, &fields, Bytes::from_static(b"Service Unavailable")),
+        Err(_) => fault::answer(reply),
+    }
+}

@@ -1,0 +1,1 @@
+"""Functions that may block: the offload pool, and where calls run."""
