@@ -156,8 +156,23 @@ impl CoreServer {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let options = options.ok_or_else(|| PyValueError::new_err("plan_route: no options"))?;
-        let spec = spec_from(run, options)?;
-        self.with_table(|table| table.add_plan(&methods, path, spec))
+        let told = |name: &str| -> PyResult<Bound<'_, PyAny>> {
+            options.get_item(name)?.ok_or_else(|| PyValueError::new_err(format!("plan_route: no {name}")))
+        };
+        let (name, pin): (String, String) = (told("name")?.extract()?, told("pin")?.extract()?);
+        let is_blocking: bool = told("is_blocking")?.is_truthy()?;
+        let pin = match (is_blocking, pin.as_str()) {
+            (false, _) => "direct",
+            (true, "") => "earned",
+            (true, pin) => pin,
+        };
+        let earned = self.policy(&methods.join(","), path, &name, pin)?;
+        let spec = spec_from(run, options, earned.clone())?;
+        self.with_table(|table| table.add_plan(&methods, path, spec))?;
+        if is_blocking {
+            self.earned.lock().push(earned);
+        }
+        Ok(())
     }
 
     /// Gives what a pattern takes to the ASGI application; with no method, for every method.

@@ -6,9 +6,11 @@
 //! what a plan has begun is finished by it, or by the application that it returns (a `Resumed`), and never run again.
 
 use super::bind::PathParams;
+use super::earned::Earned;
 use super::fault;
 use super::plan_bind::{self, Arguments, BodyJudge, PlanParam, Refused};
 use super::service::{App, Local};
+use super::stream::Origin;
 use crate::asgi::AsgiCall;
 use crate::home_loop;
 use crate::http1::{FieldBlock, ResponseHead};
@@ -36,8 +38,8 @@ pub struct PlanSpec {
     pub params: Vec<PlanParam>,
     /// A coroutine function for the home loop.
     pub is_task: bool,
-    /// Calls a `def` function of the user's.
-    pub is_blocking: bool,
+    /// Where it runs: a plan that calls `def` functions of the user's earns direct calls, others are direct.
+    pub earned: Arc<Earned>,
     /// Status of an answer that is a JSON body alone.
     pub status: u16,
     /// The response step, when `run` gives the endpoint's bare result.
@@ -48,8 +50,6 @@ pub struct PlanSpec {
     pub fault: Held<PyAny>,
     /// The body is read before the plan runs.
     pub reads_body: bool,
-    /// `direct`, `blocking` or empty.
-    pub pin: String,
     /// Bodies are judged natively.
     pub judge: Option<BodyJudge>,
 }
@@ -180,15 +180,17 @@ impl Local {
         if spec.is_task {
             return self.begin_task(index, arguments, path, request);
         }
-        if spec.is_blocking && spec.pin != "direct" {
-            return self.offload_plan(index, arguments, path, request);
+        if !spec.earned.is_direct() {
+            return self.offload_plan(index, arguments, path, request, reply);
         }
         interp::attach(|py| {
             self.app.home.stand_in.adopt(py);
             // Taken, not borrowed: the plan runs Python, which may come back here.
             let mut scratch = self.scratch.take();
             let decided = self.context.run(py, || {
-                spec.decide(py, self.plans[index].bind(py), arguments, &path, &request, &mut scratch)
+                let run = self.plans[index].bind(py);
+                let decide = || spec.decide(py, run, arguments, &path, &request, &mut scratch);
+                spec.earned.call_direct(self.worker, decide)
             });
             let outcome = match decided {
                 Ok(Final::Encoded) => reply.short(spec.status, JSON, &scratch),
@@ -216,37 +218,37 @@ impl Local {
         arguments: Arguments,
         path: PathParams,
         request: Request,
+        reply: Reply<'_>,
     ) -> Outcome {
-        let exchange = exchange_of(&request);
-        let (app, answered) = (self.app.clone(), exchange.clone());
-        let job = Box::new(move || {
-            interp::attach(|py| {
-                app.home.stand_in.adopt(py);
-                let spec = &app.table.plans[index];
-                let mut scratch = Vec::new();
-                let decided = app
-                    .context
-                    .run(py, || spec.decide(py, spec.run.bind(py), arguments, &path, &request, &mut scratch));
-                let event = match decided {
-                    Ok(Final::Encoded) => spec.event(scratch),
-                    Ok(Final::Full(head, body)) => Ok(ReplyEvent::Full(head, body)),
-                    Ok(Final::Undecided) => return to_asgi(&app, request, &answered),
-                    Ok(Final::Resumed(rest)) => return resume(&app, py, rest, request, &answered),
-                    Err(raised) => Err(raised),
-                };
-                let event = event.unwrap_or_else(|raised| {
-                    log_fault(py, spec, &request, &raised);
-                    ReplyEvent::Abort
-                });
+        let name = self.app.table.plans[index].name.clone();
+        let origin = Origin { handler: name, request: describe(&request) };
+        self.away().submit(reply, exchange_of(&request), origin, move |py, away, exchange| {
+            let app = &away.app;
+            app.home.stand_in.adopt(py);
+            let spec = &app.table.plans[index];
+            let mut scratch = Vec::new();
+            let decided = app.context.run(py, || {
+                let run = spec.run.bind(py);
+                spec.earned.call_offloaded(|| spec.decide(py, run, arguments, &path, &request, &mut scratch))
+            })?;
+            let event = match decided {
+                Final::Encoded => Some(spec.event(scratch)?),
+                Final::Full(head, body) => Some(ReplyEvent::Full(head, body)),
+                Final::Undecided => {
+                    to_asgi(app, request, exchange);
+                    None
+                }
+                Final::Resumed(rest) => {
+                    resume(app, py, rest, request, exchange);
+                    None
+                }
+            };
+            if let Some(event) = event {
                 // Refused when the peer is gone: nobody is left to tell.
-                let _ = answered.push(event);
-            });
-        });
-        if self.offload.submit(job).is_err() {
-            log::error!("{}: the offload queue is full", self.app.table.plans[index].name);
-            fault::abort(&exchange);
-        }
-        Outcome::Pending(exchange)
+                let _ = exchange.push(event);
+            }
+            Ok(())
+        })
     }
 
     /// Starts a plan's coroutine on the home loop.
@@ -344,13 +346,13 @@ fn exchange_of(request: &Request) -> Arc<Exchange> {
 }
 
 fn log_fault(py: Python<'_>, spec: &PlanSpec, request: &Request, raised: &PyErr) {
-    log::error!(
-        "{} {}: {} raised\n{}",
-        String::from_utf8_lossy(request.head.method_bytes()),
-        String::from_utf8_lossy(request.head.path()),
-        spec.name,
-        interp::traceback(py, raised)
-    );
+    log::error!("{}: {} raised\n{}", describe(request), spec.name, interp::traceback(py, raised));
+}
+
+/// Method and path, for log lines.
+fn describe(request: &Request) -> String {
+    let (method, path) = (request.head.method_bytes(), request.head.path());
+    format!("{} {}", String::from_utf8_lossy(method), String::from_utf8_lossy(path))
 }
 
 /// Gives a request that no plan decided to the ASGI application, from any thread.
@@ -390,7 +392,7 @@ fn resume(app: &Arc<App>, py: Python<'_>, rest: Py<PyAny>, request: Request, exc
 ///
 /// # Errors
 /// A wrong shape, for the developer of the plans.
-pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>) -> PyResult<PlanSpec> {
+pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>, earned: Arc<Earned>) -> PyResult<PlanSpec> {
     let item = |name: &str| -> PyResult<Bound<'_, PyAny>> {
         options.get_item(name)?.ok_or_else(|| PyTypeError::new_err(format!("plan_route: {name} is missing")))
     };
@@ -417,12 +419,11 @@ pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>) -> PyResult<PlanSp
         name: item("name")?.extract()?,
         params,
         is_task: item("is_task")?.extract()?,
-        is_blocking: item("is_blocking")?.extract()?,
+        earned,
         status: item("status")?.extract()?,
         finish: (!finish.is_none()).then(|| Held::new(finish.unbind())),
         encodes_plain: item("encodes_plain")?.extract()?,
         fault: Held::new(item("fault")?.unbind()),
         reads_body: item("reads_body")?.extract()?,
-        pin: item("pin")?.extract()?,
     })
 }

@@ -46,17 +46,17 @@ impl Drop for LastWord {
 }
 
 impl Away {
-    /// Queues `call` for the pool and answers later, or at once with 503 when the queue is full.
+    /// Queues `call` for the pool, to answer later through `exchange`, or answers 503 at once when the queue is full.
     ///
     /// `call` runs attached, in no context of its own: it enters one ([`crate::interp::BaseContext::run`]). It answers
-    /// through the exchange, for which [`Away::answer`] is there; its error is logged under `origin` and is a 500.
+    /// through the exchange, for which [`Away::answer`] is there. Its error is logged under `origin` and is a 500.
     pub fn submit(
         &self,
         reply: Reply<'_>,
+        exchange: Arc<Exchange>,
         origin: Origin,
         call: impl for<'py> FnOnce(Python<'py>, &Away, &Arc<Exchange>) -> Result<(), Fault> + Send + 'static,
     ) -> Outcome {
-        let exchange = Exchange::without_body();
         let away = self.clone();
         let (answered, mut last_word) = (exchange.clone(), LastWord(Some(exchange.clone())));
         let submitted = self.offload.submit(Box::new(move || {

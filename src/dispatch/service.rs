@@ -163,6 +163,7 @@ impl PyService {
             .map(|spec| own_handler(py, &spec.run, worker.workers))
             .collect::<PyResult<_>>()?;
         app.table.routes.iter().for_each(|spec| spec.earned.prepare(worker.workers));
+        app.table.plans.iter().for_each(|spec| spec.earned.prepare(worker.workers));
         let local = Rc::new(Local {
             worker: worker.worker,
             app,
@@ -452,7 +453,7 @@ impl Local {
     ) -> Outcome {
         let from = origin(&self.app.table.routes[index], &request.head);
         let origin = from.clone();
-        self.away().submit(reply, from, move |py, away, exchange| {
+        self.away().submit(reply, Exchange::without_body(), from, move |py, away, exchange| {
             let spec = &away.app.table.routes[index];
             let handler = spec.handler.bind(py);
             let result = away.app.context.run(py, || {

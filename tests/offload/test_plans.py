@@ -1,0 +1,69 @@
+"""Where the calls of FastAPI's `def` routes run once they are compiled."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from fastapi import FastAPI
+from turboapi_rs import blocking, direct
+
+from tests.support.wire import request_bytes
+
+
+def test_def_route_of_fastapi_earns_direct_calls_and_loses_them(live, connect, capfd):
+    pause = 0.0
+    threads: dict[str, list[int]] = {"/earned/1": [], "/blocking/1": [], "/direct/1": []}
+    app = FastAPI()
+
+    @app.get("/earned/{item_id}")
+    def earned(item_id: int):
+        threads["/earned/1"].append(threading.get_native_id())
+        time.sleep(pause)
+        return {"id": item_id}
+
+    @app.get("/blocking/{item_id}")
+    @blocking
+    def pinned(item_id: int):
+        threads["/blocking/1"].append(threading.get_native_id())
+        return {"id": item_id}
+
+    @app.get("/direct/{item_id}")
+    @direct
+    def never(item_id: int):
+        threads["/direct/1"].append(threading.get_native_id())
+        return {"id": item_id}
+
+    # Bounds that a loaded machine keeps.
+    running = live(app, workers=1, direct_after=4, direct_under=5.0, direct_over=0.1)
+    connection = connect(running)
+
+    def call(path: str) -> None:
+        answer = connection.exchange(request_bytes("GET", path))
+        assert (answer.status, answer.body) == (200, b'{"id":1}')
+
+    for _ in range(6):
+        for path in threads:
+            call(path)
+    (worker,) = set(threads["/direct/1"])
+    assert worker not in threads["/blocking/1"] + threads["/earned/1"][:4]
+    assert threads["/earned/1"][4:] == [worker] * 2
+    pause = 0.2
+    call("/earned/1")
+    assert threads["/earned/1"][-1] == worker
+    pause = 0.0
+    call("/earned/1")
+    assert threads["/earned/1"][-1] != worker
+    found = {route["path"]: route for route in running.routes_state() if "/{item_id}" in route["path"]}
+    told = {
+        path: (route["pin"], route["mode"], route["direct_calls"], route["offloaded_calls"])
+        for path, route in found.items()
+    }
+    assert told == {
+        "/earned/{item_id}": ("earned", "offload", 3, 5),
+        "/blocking/{item_id}": ("blocking", "offload", 0, 6),
+        "/direct/{item_id}": ("direct", "direct", 6, 0),
+    }
+    assert (found["/earned/{item_id}"]["promotions"], found["/earned/{item_id}"]["demotions"]) == (1, 1)
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "ms on a worker" in line]
+    assert "GET /earned/{item_id} (" in line
