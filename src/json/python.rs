@@ -1,16 +1,17 @@
-//! The encoder and the decoder as private functions of the extension module, for tests.
+//! The encoder and the decoder as functions of the extension module: for call plans, and for tests.
 
 use super::parse::Fault;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// Adds `_json_dumps`, `_json_loads` and `_json_check` to the extension module.
+/// Adds `jsonable_bytes`, `_json_dumps`, `_json_loads` and `_json_check` to the extension module.
 ///
 /// # Errors
 /// As adding an attribute to a module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(_json_dumps, module)?)?;
     module.add_function(wrap_pyfunction!(_json_loads, module)?)?;
+    module.add_function(wrap_pyfunction!(jsonable_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(_json_check, module)?)
 }
 
@@ -23,6 +24,14 @@ fn _json_dumps<'py>(
     let mut out = Vec::new();
     super::encode_with(value, &mut out, default)?;
     Ok(PyBytes::new(value.py(), &out))
+}
+
+/// The JSON of a value that FastAPI's `jsonable_encoder` leaves as it is; `None` for any other.
+#[pyfunction]
+fn jsonable_bytes<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    let mut out = Vec::new();
+    let is_whole = super::encode_jsonable(value, &mut out)?;
+    Ok(is_whole.then(|| PyBytes::new(value.py(), &out)))
 }
 
 #[pyfunction]

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from starlette.background import BackgroundTasks
 from starlette.responses import JSONResponse, Response
 
+from turboapi_rs._core import _json_dumps, jsonable_bytes
 from turboapi_rs.plans.resume import Resumed, Tail
 
 Final = Any
@@ -89,7 +90,8 @@ class Finish:
             return of_response(result, self._tail, self._route)
         if self._is_plain:
             if self._field is None:
-                return JSONResponse.render(None, jsonable_encoder(result))  # type: ignore[arg-type]
+                body = jsonable_bytes(result)
+                return _json_dumps(jsonable_encoder(result)) if body is None else body
             return self._dump(self._validated(result), **self._dump_options)
         return self.with_injected(result, None, None)
 

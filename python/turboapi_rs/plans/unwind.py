@@ -86,17 +86,23 @@ def _left(generator: Any, is_async: bool, raised: BaseException | None) -> BaseE
 
 def _leave(generator: Any, is_async: bool, raised: BaseException | None) -> bool:
     """Leave one generator as `contextlib` does; True when it swallowed the exception."""
-    kind = None if raised is None else type(raised)
-    trace = None if raised is None else raised.__traceback__
+    if raised is None:
+        if is_async:
+            try:
+                drive(generator.__anext__())
+            except StopAsyncIteration:
+                return False
+            drive(generator.aclose())
+        else:
+            if copy_context().run(next, generator, _ENDED) is _ENDED:
+                return False
+            generator.close()
+        raise RuntimeError("generator didn't stop")
+    kind, trace = type(raised), raised.__traceback__
     if is_async:
         manager: Any = object.__new__(contextlib._AsyncGeneratorContextManager)
         manager.gen = generator
         return bool(drive(manager.__aexit__(kind, raised, trace)))
-    if raised is None:
-        if copy_context().run(next, generator, _ENDED) is _ENDED:
-            return False
-        generator.close()
-        raise RuntimeError("generator didn't stop")
     manager = object.__new__(contextlib._GeneratorContextManager)
     manager.gen = generator
     return bool(copy_context().run(manager.__exit__, kind, raised, trace))
