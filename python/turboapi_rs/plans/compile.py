@@ -36,7 +36,7 @@ from fastapi.dependencies.models import (
 from fastapi.dependencies.utils import _get_param_aliases, _solve_generator, request_body_to_args, request_params_to_args
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import FastAPIError, RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, _effective_route_context_var, _IncludedRouter
 from fastapi.security import SecurityScopes
 from pydantic_core import PydanticUndefined, ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -61,15 +61,16 @@ class Plan:
         natives: its arguments, in order, all made natively.
         is_task: it is a coroutine function called with `(scope, receive, send, reply, *natives)`.
         is_blocking: it calls a `def` function of the user's, which may block.
+        note: what of the route FastAPI's own handler does; empty when all of it is compiled.
         finish: the response step, when `run` returns the endpoint's bare result; None when it returns a final answer.
     """
 
     def __init__(self, *, run: Any, natives: list[Native], is_task: bool, is_blocking: bool, status: int,
                  finish: Finish | None, fault: Any, reads_body: bool, source: str, pin: str, judge: Any = None,
-                 answers_invalid: bool = False) -> None:  # fmt: skip
+                 answers_invalid: bool = False, note: str = "") -> None:  # fmt: skip
         self.run, self.natives, self.is_task, self.is_blocking = run, natives, is_task, is_blocking
         self.status, self.finish, self.fault, self.reads_body, self.source = status, finish, fault, reads_body, source
-        self.pin, self.judge, self.answers_invalid = pin, judge, answers_invalid
+        self.pin, self.judge, self.answers_invalid, self.note = pin, judge, answers_invalid, note
 
     def install(self, core: Any, methods: list[str], path: str, name: str) -> None:
         """Give the plan to a native server, for each of its methods."""
@@ -140,6 +141,50 @@ async def deliver(final: Any, scope: Any, receive: Any, send: Any, reply: Any) -
         reply(final)
 
 
+def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan:
+    """Compile a FastAPI route whose body, result or class only FastAPI's own handler knows: forms, streams of items, ...
+
+    Routing, middleware and the outer layers are not gone through; the handler is the one that FastAPI made for the route.
+
+    Raises:
+        NotCompiled: with the reason.
+    """
+    if original.form_limits or _limits_forms(app.router):
+        raise NotCompiled("form limits are set")
+    context = route._route_context
+    token = _effective_route_context_var.set(context)
+    try:
+        handler = original.get_route_handler()
+    finally:
+        _effective_route_context_var.reset(token)
+    tail = tail_of(app)
+    fault = fault_of(tail, route)
+
+    async def run(scope: Any, receive: Any, send: Any, reply: Any, path_params: dict[str, str]) -> None:
+        prepare(scope, app, route, path_params)
+        request = Request(scope, receive, send)
+        try:
+            async with AsyncExitStack() as files:
+                scope["fastapi_middleware_astack"] = files
+                done = False
+                async with AsyncExitStack() as request_stack:
+                    scope["fastapi_inner_astack"] = request_stack
+                    async with AsyncExitStack() as function_stack:
+                        scope["fastapi_function_astack"] = function_stack
+                        response = await handler(request)
+                    await deliver(of_response(response, tail, route), scope, receive, send, reply)
+                    done = True
+                if not done:
+                    raise FastAPIError("an exception was swallowed by a dependency with yield")
+        except Exception as raised:
+            if reply.is_begun():
+                raise
+            await deliver(fault(raised), scope, receive, send, reply)
+
+    return Plan(run=run, natives=[Native("path_params")], is_task=True, is_blocking=False, status=200, finish=None,
+                fault=fault, reads_body=False, source="", pin="", note=note)  # fmt: skip
+
+
 def compile_api_route(app: Any, route: Any, original: APIRoute) -> Plan:
     """Compile a FastAPI route.
 
@@ -152,18 +197,44 @@ def compile_api_route(app: Any, route: Any, original: APIRoute) -> Plan:
         NotCompiled: with the reason.
     """
     cls = type(original)
-    for name in ("handle", "matches", "get_route_handler"):
+    for name in ("handle", "matches"):
         if getattr(cls, name) is not getattr(APIRoute, name):
             raise NotCompiled(f"the route class {cls.__name__} overrides {name}")
     dependant: Dependant = route.dependant
-    if _is_gen_callable(dependant.call) or _is_async_gen_callable(dependant.call):
-        raise NotCompiled("the endpoint is a generator, whose items FastAPI streams")
     if route.max_body_size is not None:
         raise NotCompiled("max_body_size is set on the route")
-    if route.body_field is not None and isinstance(route.body_field.field_info, fastapi_params.Form):
-        raise NotCompiled("the body is a form")
+    note = ""
+    if cls.get_route_handler is not APIRoute.get_route_handler:
+        note = f"the route class {cls.__name__} makes its own handler"
+    elif _is_gen_callable(dependant.call) or _is_async_gen_callable(dependant.call):
+        note = "a stream of items"
+    elif route.body_field is not None and isinstance(route.body_field.field_info, fastapi_params.Form):
+        note = "a form"
+    elif _limits_concurrency(dependant):
+        note = "a dependency limits its concurrency"
+    elif route.body_field is not None and not _plain(route.strict_content_type):
+        note = "strict_content_type is off"
+    if note:
+        return compile_handler(app, route, original, note)
     overrides = route.dependency_overrides_provider
     return _Builder(app, route, original, dependant, overrides).build()
+
+
+def _limits_forms(router: Any) -> bool:
+    """A router sets limits for the forms below it, which its own dispatch puts into the scope."""
+    return bool(router.form_limits) or any(
+        bool(route.include_context.form_limits) or _limits_forms(route.original_router)
+        for route in router.routes
+        if isinstance(route, _IncludedRouter)
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, DefaultPlaceholder) else value
+
+
+def _limits_concurrency(dependant: Dependant) -> bool:
+    return any(sub.concurrency is not None or _limits_concurrency(sub) for sub in dependant.dependencies)
 
 
 class _Builder:
@@ -434,10 +505,6 @@ class _Builder:
 
     def _body(self, dependant: Dependant) -> dict[str, str]:
         self.reads_body = True
-        strict = self.route.strict_content_type
-        strict = strict.value if isinstance(strict, DefaultPlaceholder) else strict
-        if not strict:
-            raise NotCompiled("strict_content_type is off")
         fields = dependant.body_params
         judged = self._judged_body(dependant)
         if judged is not None:
@@ -528,8 +595,6 @@ class _Builder:
 
     def _dependency(self, sub: Dependant) -> str:
         call: Any = sub.call
-        if sub.concurrency is not None:
-            raise NotCompiled("a dependency limits its concurrency")
         view = _security_view(sub)
         if view is not None:
             return self._security(sub, view)

@@ -22,6 +22,7 @@ class Row:
         kind: `"direct"` (a call plan) or `"asgi"`.
         reason: for `asgi`, why, in words to act on; else empty.
         name: the endpoint, such as `main.read_item`.
+        note: for `direct`, what of the route FastAPI's own handler still does (`a form`, `a stream of items`); else empty.
     """
 
     path: str
@@ -29,6 +30,7 @@ class Row:
     kind: str
     reason: str
     name: str
+    note: str = ""
 
 
 def explain(app: Any, *, root_path: str = "") -> list[Row]:
@@ -50,15 +52,25 @@ def explain(app: Any, *, root_path: str = "") -> list[Row]:
     if found is None:
         return []
     return [
-        Row(entry.path, tuple(sorted(entry.methods)), "direct" if entry.plan else "asgi", entry.reason, entry.name)
+        Row(
+            entry.path,
+            tuple(sorted(entry.methods)),
+            "direct" if entry.plan else "asgi",
+            entry.reason,
+            entry.name,
+            entry.plan.note if entry.plan else "",
+        )
         for entry in found.entries
     ]
 
 
 def table(rows: Sequence[Row]) -> str:
     """Lay rows out in columns, with a count at the end."""
-    cells = [("METHOD", "PATH", "RUNS", "REASON")]
-    cells += [(",".join(row.methods) or "*", row.path, row.kind, row.reason) for row in rows]
+    cells = [("METHOD", "PATH", "RUNS", "REASON OR NOTE")]
+    cells += [
+        (",".join(row.methods) or "*", row.path, row.kind, row.reason or (row.note and f"by FastAPI's handler: {row.note}"))
+        for row in rows
+    ]
     widths = [max(len(line[column]) for line in cells) for column in range(3)]
     lines = [
         "  ".join(text.ljust(width) for text, width in zip(line, [*widths, 0], strict=True)).rstrip() for line in cells
