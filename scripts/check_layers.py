@@ -20,6 +20,7 @@ ARROWS: dict[str, set[str]] = {
     "sse": {"bytes_ext"},
     "router": {"bytes_ext"},
     "static_cache": {"bytes_ext", "http1"},
+    "middleware": {"bytes_ext", "http1"},
     "service": {"bytes_ext", "http1", "ws", "sse", "router", "static_cache"},
     "error": {"http1"},
     "runtime": {"service", "http1", "ws", "bytes_ext", "error"},
@@ -28,7 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "validate": {"json", "interp"},
     "home_loop": {"interp", "service"},
     "asgi": {"interp", "home_loop", "service", "http1", "ws", "bytes_ext", "error"},
-    "pyclasses": {"interp", "service", "http1", "ws", "bytes_ext"},
+    "pyclasses": {"interp", "service", "middleware", "http1", "ws", "bytes_ext"},
     "isolated": {"interp", "service", "http1"},
     "dispatch": {
         "validate",
@@ -38,6 +39,7 @@ ARROWS: dict[str, set[str]] = {
         "asgi",
         "pyclasses",
         "service",
+        "middleware",
         "http1",
         "ws",
         "sse",
@@ -51,6 +53,7 @@ ARROWS: dict[str, set[str]] = {
         "runtime",
         "dispatch",
         "interp",
+        "middleware",
         "http1",
         "router",
         "static_cache",
@@ -61,7 +64,7 @@ ARROWS: dict[str, set[str]] = {
     },
 }
 
-SANS_IO = {"http1", "ws", "sse", "router", "static_cache"}
+SANS_IO = {"http1", "middleware", "ws", "sse", "router", "static_cache"}
 MAY_NAME_MONOIO = {"runtime"}
 MAY_NAME_PYO3 = {"interp", "json", "validate", "home_loop", "dispatch", "asgi", "pyclasses", "isolated", "server"}
 

@@ -5,6 +5,7 @@
 pub mod bytes_ext;
 pub mod error;
 pub mod http1;
+pub mod middleware;
 pub mod router;
 pub mod service;
 pub mod sse;

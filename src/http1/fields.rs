@@ -118,6 +118,55 @@ impl FieldBlock {
         self.has_date
     }
 
+    /// The fields in order, names in lower case, without those of framing.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = &self.lines[..];
+        std::iter::from_fn(move || {
+            let (line, after) = rest.split_at(memchr::memchr(b'\n', rest)? + 1);
+            rest = after;
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], &line[colon + 2..line.len() - 2]))
+        })
+    }
+
+    /// The first value of that name, which is given in lower case.
+    pub fn first(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// Replaces the fields of that name by one, at the place of the first of them, or at the end.
+    ///
+    /// # Errors
+    /// The field may not go to the wire, or is one of framing; the block is as before.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<(), FieldFault> {
+        if matches!(
+            own_field(name),
+            Some(OwnField::ContentLength | OwnField::Connection | OwnField::HopByHop)
+        ) {
+            return Err(FieldFault::Name);
+        }
+        let mut made = FieldBlock { lines: Vec::with_capacity(self.lines.len() + value.len()), ..*self };
+        let mut is_set = false;
+        for (own, kept) in self.iter() {
+            if !own.eq_ignore_ascii_case(name) {
+                made.push(own, kept)?;
+            } else if !is_set {
+                made.push(name, value)?;
+                is_set = true;
+            }
+        }
+        if !is_set {
+            made.push(name, value)?;
+        }
+        *self = made;
+        Ok(())
+    }
+
+    /// Replaces the `content-length` that was given, or takes it away.
+    pub fn set_content_length(&mut self, length: Option<u64>) {
+        self.content_length = length;
+    }
+
     /// The encoded lines, each with its CRLF.
     pub fn lines(&self) -> &[u8] {
         &self.lines
@@ -147,5 +196,49 @@ fn own_field(name: &[u8]) -> Option<OwnField> {
         14 if is(b"content-length") => Some(OwnField::ContentLength),
         17 if is(b"transfer-encoding") => Some(OwnField::HopByHop),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(fields: &[(&[u8], &[u8])]) -> FieldBlock {
+        let mut block = FieldBlock::new();
+        for (name, value) in fields {
+            block.push(name, value).unwrap();
+        }
+        block
+    }
+
+    #[test]
+    fn fields_are_read_back_in_order_and_without_framing() {
+        let block = block(&[
+            (b"Vary", b"a: b"),
+            (b"content-length", b"3"),
+            (b"x-empty", b""),
+            (b"connection", b"close"),
+            (b"vary", b"c"),
+        ]);
+        let fields: Vec<_> = block.iter().collect();
+        assert_eq!(fields, [(&b"vary"[..], &b"a: b"[..]), (b"x-empty", b""), (b"vary", b"c")]);
+        assert_eq!(block.first(b"vary"), Some(&b"a: b"[..]));
+        assert_eq!(block.first(b"content-length"), None);
+        assert_eq!(FieldBlock::new().iter().count(), 0);
+    }
+
+    #[test]
+    fn set_field_takes_the_place_of_the_first_and_removes_the_others() {
+        let mut fields = block(&[(b"vary", b"a"), (b"x", b"1"), (b"vary", b"b"), (b"content-length", b"3")]);
+        fields.set(b"Vary", b"a, b, Origin").unwrap();
+        fields.set(b"content-encoding", b"gzip").unwrap();
+        assert_eq!(fields.lines(), b"vary: a, b, Origin\r\nx: 1\r\ncontent-encoding: gzip\r\n");
+        assert_eq!(fields.content_length(), Some(3));
+        fields.set_content_length(Some(7));
+        assert_eq!(fields.content_length(), Some(7));
+        let before = fields.clone();
+        assert_eq!(fields.set(b"x", b"a\r\nb"), Err(FieldFault::Value));
+        assert_eq!(fields.set(b"content-length", b"1"), Err(FieldFault::Name));
+        assert_eq!(fields, before);
     }
 }
