@@ -548,6 +548,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     set_log_level("warning")?;
     module.add_class::<CoreServer>()?;
     module.add_class::<crate::pyclasses::Request>()?;
+    module.add_class::<crate::pyclasses::MiddlewareStack>()?;
     module.add("ConfigError", py.get_type::<ConfigError>())?;
     module.add("StartupError", py.get_type::<StartupError>())?;
     crate::json::register(module)?;

@@ -40,6 +40,34 @@ class Request:
     def client(self) -> tuple[str, int] | None: ...
 
 @final
+class MiddlewareStack:
+    """Starlette's middleware, run natively around compiled routes: layers from the outside in."""
+
+    def __new__(cls, layers: list[tuple[str, dict[str, object]]]) -> Self:
+        """Take what `turboapi_rs.plans.middleware.read` gives.
+
+        Raises:
+            ValueError: a header would not be allowed on the wire, or a pattern is not one that can be compiled here.
+        """
+    def trial(
+        self,
+        head: bytes,
+        status: int,
+        fields: list[tuple[bytes, bytes]],
+        pieces: list[bytes],
+        *,
+        is_stream: bool = False,
+        scheme: str = "http",
+        server: tuple[str, int | None] | None = None,
+        root_path: str = "",
+    ) -> tuple[bool, int, list[tuple[bytes, bytes]], int | None, list[bytes]]:
+        """One request, and the response that an application would give, through the layers. For tests.
+
+        Returns:
+            Whether the application is asked, status, fields, `content-length`, pieces of the body.
+        """
+
+@final
 class CoreServer:
     """One native server: routes are added, then it is started, stopped and joined, once."""
 

@@ -7,7 +7,9 @@
 //! Spec: `starlette.middleware.{cors,gzip,trustedhost,httpsredirect}`. Deviations: [`Gzip`].
 //!
 //! # How to connect it
-//! [`Stack::before`] once the head is there, before arguments are bound: `Break` is the whole answer. Then the route,
+//! At start, `plans.middleware.read(app)` gives descriptions and, if there is an unknown class further inwards, why;
+//! `_core.MiddlewareStack(descriptions)` is the Python object of this [`Stack`], shared by all workers. With an unknown
+//! class no route may run directly: its reason is that of every route. [`Stack::before`] once the head is there, before arguments are bound: `Break` is the whole answer. Then the route,
 //! and what it (or an exception handler inside of the stack, or a 404, 405, 422) answers goes through
 //! [`Stack::after`]; a streamed answer through [`Stack::stream`], at its first piece. Two answers do not, because
 //! Starlette makes them outside of this stack: the 500 for an exception that nobody handled, and FastAPI's 413.

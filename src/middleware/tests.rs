@@ -147,7 +147,8 @@ fn whole_body_is_compressed_when_it_may_and_says_so() {
     let body = Bytes::from("a long body, ".repeat(100));
     let short = Bytes::from_static(b"short");
     let html = ("content-type", "text/html");
-    let table: [(&str, u16, &[(&str, &str)], &Bytes, &str, bool); 9] = [
+    type Case<'a> = (&'a str, u16, &'a [(&'a str, &'a str)], &'a Bytes, &'a str, bool);
+    let table: [Case<'_>; 9] = [
         (
             "gzip",
             200,

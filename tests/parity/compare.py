@@ -7,7 +7,9 @@ Rule: what is not listed here counts. A difference is a bug of ours, or a row in
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 
 from ..support.wire import Answer
 from .case import Case
@@ -27,6 +29,12 @@ LENGTH_RULE = (
 )
 """How the one header that is half framing, half content is compared."""
 
+GZIP_RULE = (
+    "Bodies that both sides send with `content-encoding: gzip` are compared decompressed, and their content-length is not: "
+    "the compressor of ours is not zlib (RFC 1952 fixes what bytes mean, not which are chosen)"
+)
+"""How compressed bodies are compared."""
+
 KNOWN_DIFFERENCES: dict[str, str] = {
     "misc: an absolute target": "RFC 9112 section 3.2.2 asks a server to take the absolute form. uvicorn takes the whole "
     "URI for the path, and answers 404",
@@ -44,16 +52,27 @@ def difference(case: Case, index: int, reference: Answer, ours: Answer) -> str |
         return f"status {ours.status}, not {reference.status} (body {ours.body[:120]!r})"
     if reference.is_torn != ours.is_torn:
         return f"body {_ended(ours)}, not {_ended(reference)}"
-    if (reason := _length_difference(case.requests[index].method, reference, ours)) is not None:
+    is_zipped = "gzip" == reference.header("content-encoding") == ours.header("content-encoding")
+    reason = None if is_zipped else _length_difference(case.requests[index].method, reference, ours)
+    if reason is not None:
         return reason
     theirs, mine = _counted_headers(case, reference), _counted_headers(case, ours)
     if theirs != mine:
         missing = [pair for pair in theirs if pair not in mine]
         extra = [pair for pair in mine if pair not in theirs]
         return f"headers: missing {missing}, extra {extra}"
-    if _masked(case, reference.body) != _masked(case, ours.body):
-        return f"body: {_first_divergence(reference.body, ours.body)}"
+    expected, found = (_unzipped(reference.body), _unzipped(ours.body)) if is_zipped else (reference.body, ours.body)
+    if _masked(case, expected) != _masked(case, found):
+        return f"body: {_first_divergence(expected, found)}"
     return None
+
+
+def _unzipped(body: bytes) -> bytes:
+    try:
+        return gzip.decompress(body)
+    except (EOFError, OSError, zlib.error):
+        # Torn, or only called so.
+        return body
 
 
 def _ended(answer: Answer) -> str:

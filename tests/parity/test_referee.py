@@ -1,5 +1,6 @@
 """The referee sees what it must see: tried on answers made by hand, then on two servers of one kind."""
 
+import gzip
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,16 @@ def test_changed_answer_differs(other):
 )
 def test_change_that_does_not_count_is_the_same(other):
     assert difference(CASE, 0, ANSWER, other) is None
+
+
+def test_compressed_bodies_are_compared_decompressed():
+    def zipped(plain: bytes, level: int) -> Answer:
+        body = gzip.compress(plain, level)
+        return replace(headers(("content-encoding", "gzip"), ("content-length", str(len(body)))), body=body)
+
+    assert difference(CASE, 0, zipped(b"ab" * 99, 9), zipped(b"ab" * 99, 0)) is None
+    assert difference(CASE, 0, zipped(b"ab" * 99, 9), zipped(b"ab" * 98, 9)) is not None
+    assert difference(CASE, 0, zipped(b"", 9), replace(zipped(b"", 9), body=b"torn")) is not None
 
 
 def test_length_counts_in_an_answer_to_head():

@@ -1,0 +1,1 @@
+"""Native middleware against Starlette's own classes."""
