@@ -12,10 +12,10 @@ SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs
 SHELL = /bin/bash
 PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: help serve test build venv lint bench load fuzz parity clean
+.PHONY: help serve test build venv lint bench load fuzz parity fastapi-suite clean
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
 	@echo "  PYTHON_VERSION=3.13t|3.13|3.14t picks the interpreter (3.13t); T=60 the seconds of each fuzz target"
 
 serve: build ## Serve examples/hello.py on 127.0.0.1:8000 (PORT=8000, ARGS="--workers 2")
@@ -45,6 +45,9 @@ fuzz: $(TESTERS) ## Every fuzz target, T seconds each
 
 parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
 	$(PY) -m tests.parity --write PARITY.md
+
+fastapi-suite: build $(TESTERS) ## FastAPI's own tests, with FastAPI and with TurboAPI in its place (ARGS="tests/test_sse.py")
+	$(PY) -m tests.fastapi_suite $(ARGS)
 
 clean: ## Remove what was built here (not the cached interpreters)
 	rm -rf target .venv-* fuzz/target python/turboapi_rs/*.so

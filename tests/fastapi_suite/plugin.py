@@ -1,7 +1,7 @@
-"""A pytest plugin, copied beside FastAPI's tests: puts TurboAPI in FastAPI's place, and notes every outcome.
+"""A pytest plugin, copied beside FastAPI's tests: notes every outcome, and why a test did not pass.
 
 It stands alone: FastAPI's tests are a package called `tests`, and ours must not be imported before it.
-Reads `TURBOAPI_SUITE_APP` (`fastapi` or `turboapi`) and `TURBOAPI_SUITE_REPORT` (a file for the outcomes, as JSON).
+Reads `TURBOAPI_SUITE_REPORT`: a file for the outcomes, as JSON.
 """
 
 import json
@@ -11,30 +11,31 @@ from pathlib import Path
 OUTCOMES = {}
 
 
-def substitute():
-    """`from fastapi import FastAPI` gives TurboAPI from now on."""
-    import fastapi
-    import fastapi.applications
-    from turboapi_rs import TurboAPI
-
-    fastapi.FastAPI = TurboAPI
-    fastapi.applications.FastAPI = TurboAPI
+def note(report, outcome):
+    """One test, or one module that cannot be collected."""
+    OUTCOMES[report.nodeid] = [outcome, "" if outcome == "passed" else reason(report)]
 
 
-if os.environ.get("TURBOAPI_SUITE_APP") == "turboapi":
-    substitute()
+def reason(report):
+    """The first line of what went wrong, or of why it was skipped."""
+    told = report.longrepr
+    if isinstance(told, tuple):
+        told = told[-1]
+    elif crash := getattr(told, "reprcrash", None):
+        told = crash.message
+    return str(told).strip().partition("\n")[0]
 
 
 def pytest_runtest_logreport(report):
     """A test is failed when any of its phases is."""
-    if (report.when == "call" or report.outcome != "passed") and OUTCOMES.get(report.nodeid) != "failed":
-        OUTCOMES[report.nodeid] = report.outcome
+    if (report.when == "call" or report.outcome != "passed") and OUTCOMES.get(report.nodeid, [""])[0] != "failed":
+        note(report, report.outcome)
 
 
 def pytest_collectreport(report):
     """A module that cannot be collected is one failure."""
     if report.failed:
-        OUTCOMES[report.nodeid] = "not collected"
+        note(report, "not collected")
 
 
 def pytest_sessionfinish(session):

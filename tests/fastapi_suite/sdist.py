@@ -16,9 +16,11 @@ from pathlib import Path
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "turboapi" / "fastapi_suite"
 
 EXTRAS = (
+    "coverage[toml]",
     "dirty-equals",
     "inline-snapshot",
-    "pytest-xdist",
+    "pytest-codspeed",
+    "pytest-xdist[psutil]",
     "httpx2",
     "PyJWT",
     "pwdlib[argon2]",

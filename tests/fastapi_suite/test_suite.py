@@ -4,14 +4,24 @@ import os
 
 import pytest
 
-from .__main__ import lost, main, summary
+from .__main__ import left_out, lost, main, summary
 
 pytestmark = pytest.mark.once
 
 
+REFERENCE = {"m::a": ("passed", ""), "m::b": ("failed", "no x"), "m::c": ("passed", ""), "m::d": ("failed", "no x")}
+OURS = {"m::a": ("passed", ""), "m::b": ("passed", ""), "m::c": ("failed", "")}
+
+
 def test_what_passes_in_one_only_is_found():
-    assert lost({"a": "passed", "b": "failed", "c": "passed"}, {"a": "passed", "b": "passed", "c": "failed"}) == ["c"]
-    assert summary({"a": "passed", "b": "failed", "c": "passed"}) == "1 failed, 2 passed"
+    assert lost(REFERENCE, OURS) == ["m::c"]
+    assert lost(OURS, REFERENCE) == ["m::b"]
+    assert lost(REFERENCE, {}) == ["m::a", "m::c"]
+
+
+def test_outcomes_are_counted_and_what_is_left_out_is_named():
+    assert summary(REFERENCE) == "2 failed, 2 passed"
+    assert left_out(REFERENCE) == ["m: 2 failed: no x"]
 
 
 @pytest.mark.timeout(3600)
