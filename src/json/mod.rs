@@ -4,6 +4,7 @@
 //! Rule: Python's `json` module is the referee, to the byte of the output and to the position of an error.
 
 mod decode;
+mod document;
 mod encode;
 pub mod escape;
 pub mod float;
