@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,9 @@ WORKERS = int(os.environ.get("TURBOAPI_TEST_WORKERS", "1"))
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "once: independent of driver and workers; one leg of the matrix runs it")
+    # A shell starts what it puts in the background with SIGINT ignored, and the servers that we start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
