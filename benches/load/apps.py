@@ -122,6 +122,11 @@ def hello_def():
     return HELLO
 
 
+async def hosted(scope: Any, receive: Any, send: Any) -> None:
+    """The same application, in a way that hides what it is: it runs as ASGI, none of its routes is compiled."""
+    await fastapi(scope, receive, send)
+
+
 def __getattr__(name: str) -> Any:
     """`raw`, made only where this project is installed: peers run without it."""
     if name != "raw":

@@ -126,11 +126,21 @@ def all_cases(driver: str) -> list[Case]:
             ),
             is_hello,
         ),
-        on_fastapi("fastapi-get", Ask("/items/7?q=x"), is_json({"item_id": 7, "q": "x"})),
+        on_fastapi(
+            "fastapi-get",
+            Ask("/items/7?q=x"),
+            is_json({"item_id": 7, "q": "x"}),
+            ours("benches.load.apps:hosted", Ask("/items/7?q=x"), driver, "ours as ASGI"),
+        ),
         on_fastapi("fastapi-post", post, is_json(item)),
         on_fastapi("fastapi-deps", me, is_json({"user": "user"})),
         on_fastapi("fastapi-422", wrong, errors),
-        on_fastapi("fastapi-def", Ask("/hello-def"), is_hello),
+        on_fastapi(
+            "fastapi-def",
+            Ask("/hello-def"),
+            is_hello,
+            ours("benches.load.apps:hosted", Ask("/hello-def"), driver, "ours as ASGI"),
+        ),
         on_fastapi("list-10k", rows, is_json(apps.ROWS), ours(raw, rows, driver, "ours raw")),
         Case(
             "sse",

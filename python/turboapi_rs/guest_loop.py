@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from turboapi_rs import handoff
+
 _log = logging.getLogger("turboapi_rs")
 
 #: Seconds that tasks and executor threads get to end when their loop is closed.
@@ -30,8 +32,11 @@ class _GuestSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc
         return super().select(0 if self.is_guest else timeout)
 
 
-def make_loop() -> asyncio.SelectorEventLoop:
+def make_loop(native: Any) -> asyncio.SelectorEventLoop:
     """Make a loop ready to be stepped by the calling thread.
+
+    Args:
+        native: the way to the offload pool, for functions that its tasks hand to threads.
 
     Threads: call on the worker that will step it.
     """
@@ -39,6 +44,8 @@ def make_loop() -> asyncio.SelectorEventLoop:
     asyncio.set_event_loop(loop)
     loop._run_forever_setup()  # type: ignore[attr-defined]  # made for embedding, CPython 3.13 and later
     asyncio._set_running_loop(None)
+    loop._turboapi_native = native  # type: ignore[attr-defined]
+    handoff.connect(loop, native)
     return loop
 
 
@@ -93,6 +100,8 @@ def _nothing() -> None:
 
 def close_loop(loop: asyncio.SelectorEventLoop) -> None:
     """End a loop as `asyncio.Runner` does: cancel tasks, end async generators and the default executor, close."""
+    # What still runs hands its functions to anyio's own threads: nobody steps the way back any more.
+    handoff.disconnect(loop)
     loop._run_forever_cleanup()  # type: ignore[attr-defined]
     loop._selector.is_guest = False  # type: ignore[attr-defined]
     try:
@@ -150,9 +159,13 @@ class Lifespan:
         """
         if self.mode == "off":
             return
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        loop: Any = asyncio.get_running_loop()
+        self._task = loop.create_task(self._run())
         await self._events.put({"type": "lifespan.startup"})
         await self._started.wait()
+        # anyio may have been imported by the application's start only.
+        if (native := getattr(loop, "_turboapi_native", None)) is not None:
+            handoff.connect(loop, native)
         if self._startup_failed is not None:
             raise LifespanFailed(self._startup_failed)
         if self._error is not None and not self._answered:

@@ -131,7 +131,7 @@ impl PyService {
         let context = app.context.copy_for_worker(py)?;
         let home = if has_home {
             let handle = if worker.worker == 0 { app.home.clone() } else { Arc::default() };
-            let home = HomeLoop::make(py, handle, app.context.copy_for_worker(py)?)?;
+            let home = HomeLoop::make(py, handle, app.context.copy_for_worker(py)?, worker.offload.clone())?;
             if worker.worker == 0 {
                 app.home.stand_in.announce(py, &home.event_loop(py))?;
             }

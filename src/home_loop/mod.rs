@@ -6,9 +6,10 @@
 //! Threads: [`LoopHandle`] is for any thread; [`HomeLoop`] never leaves its worker.
 
 mod driven;
+mod handoff;
 
 use crate::interp::{self, BaseContext};
-use crate::service::{GuestLoop, NextStep};
+use crate::service::{GuestLoop, NextStep, Offload};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,6 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
+
+use handoff::{Handoff, Outcome};
 
 pub use driven::{drive, register, StandIn};
 
@@ -41,6 +44,7 @@ pub struct LoopHandle {
 struct Inbox {
     jobs: Vec<Job>,
     woken: Vec<u64>,
+    outcomes: Vec<Outcome>,
     waker: Option<Waker>,
     closed: bool,
 }
@@ -77,6 +81,21 @@ impl LoopHandle {
             return;
         }
         inbox.woken.push(key);
+        self.has_mail.store(true, Ordering::Release);
+        let waker = inbox.waker.clone();
+        drop(inbox);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Brings what a function came to. Dropped when the loop has been closed: nobody waits for it any more.
+    fn deliver(&self, outcome: Outcome) {
+        let mut inbox = self.inbox.lock();
+        if inbox.closed {
+            return;
+        }
+        inbox.outcomes.push(outcome);
         self.has_mail.store(true, Ordering::Release);
         let waker = inbox.waker.clone();
         drop(inbox);
@@ -143,10 +162,16 @@ impl HomeLoop {
     ///
     /// # Errors
     /// asyncio's own, such as too few descriptors.
-    pub fn make(py: Python<'_>, handle: Arc<LoopHandle>, context: BaseContext) -> PyResult<Rc<Self>> {
+    pub fn make(
+        py: Python<'_>,
+        handle: Arc<LoopHandle>,
+        context: BaseContext,
+        offload: Offload,
+    ) -> PyResult<Rc<Self>> {
         let guest = py.import("turboapi_rs.guest_loop")?;
         let asyncio = py.import("asyncio")?;
-        let event_loop = guest.getattr("make_loop")?.call0()?;
+        let event_loop =
+            guest.getattr("make_loop")?.call1((Bound::new(py, Handoff::new(handle.clone(), offload))?,))?;
         let fd: RawFd = event_loop.getattr("_selector")?.call_method0("fileno")?.extract()?;
         let task_arguments = PyDict::new(py);
         task_arguments.set_item("loop", &event_loop)?;
@@ -325,10 +350,20 @@ impl HomeLoop {
         if !self.handle.has_mail.swap(false, Ordering::AcqRel) {
             return;
         }
-        let (jobs, woken) = {
+        let (jobs, woken, outcomes) = {
             let mut inbox = self.handle.inbox.lock();
-            (std::mem::take(&mut inbox.jobs), std::mem::take(&mut inbox.woken))
+            let inbox = &mut *inbox;
+            (
+                std::mem::take(&mut inbox.jobs),
+                std::mem::take(&mut inbox.woken),
+                std::mem::take(&mut inbox.outcomes),
+            )
         };
+        for outcome in outcomes {
+            if let Err(fault) = outcome.settle(py) {
+                log::error!("the result of a function could not be told: {fault}");
+            }
+        }
         for key in woken {
             if let Err(fault) = self.resume(py, key) {
                 log::error!("a waiting future could not be resumed: {fault}");
@@ -364,7 +399,7 @@ impl HomeLoop {
             let mut inbox = self.handle.inbox.lock();
             inbox.closed = true;
             inbox.woken.clear();
-            std::mem::take(&mut inbox.jobs)
+            (std::mem::take(&mut inbox.jobs), std::mem::take(&mut inbox.outcomes))
         };
         drop(left);
         self.waiting.borrow_mut().clear();

@@ -39,16 +39,23 @@ impl BaseContext {
 
     /// Runs `work` inside a fresh copy.
     pub fn run<'py, R>(&self, py: Python<'py>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-        let context = self.fresh(py)?;
-        // SAFETY: attached; the context was made here, so it is entered nowhere else.
-        if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
-            return Err(PyErr::fetch(py));
-        }
-        let entered = Entered(&context);
-        let result = work();
-        drop(entered);
-        result
+        run_in(&self.fresh(py)?, work)
     }
+}
+
+/// Runs `work` inside a context.
+///
+/// # Errors
+/// That of `work`; `RuntimeError` when the context is entered already.
+pub fn run_in<R>(context: &Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    // SAFETY: attached; fails with the error set when the object is no context, or one that is entered already.
+    if unsafe { ffi::PyContext_Enter(context.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(context.py()));
+    }
+    let entered = Entered(context);
+    let result = work();
+    drop(entered);
+    result
 }
 
 /// Leaves a context when dropped, also when the work inside it panicked.

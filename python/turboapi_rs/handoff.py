@@ -1,0 +1,184 @@
+"""anyio's hand-off of functions to threads, on the loops that a worker steps.
+
+Owns: the replacement of one method of anyio's asyncio backend, for as long as such a loop lives.
+Does not own: the threads and the way back (`turboapi_rs._core`).
+Rule: only tasks of these loops get the server's offload pool; every other loop of the process, and every version of
+anyio that is not known, gets anyio's own. What a function and its caller can observe is the same.
+Source: `AsyncIOBackend.run_sync_in_worker_thread` and `WorkerThread.run` of anyio 4.11 to 4.16.
+
+Starlette hands each `def` endpoint, and much else, to a thread through `anyio.to_thread.run_sync`. anyio ties its
+threads to the task that `run_until_complete` was called for. A stepped loop has none, so that each request would
+start a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import importlib.metadata
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["connect", "disconnect"]
+
+_log = logging.getLogger("turboapi_rs")
+
+#: Versions of anyio whose asyncio backend is known: from the first one to below the second one.
+KNOWN = ((4, 11), (5, 0))
+
+#: Tokens of anyio's default limiter unless the application changed them: then it asked for a limit.
+DEFAULT_TOKENS = 40
+
+#: The attribute of a loop that has a hand-off of its own.
+_ATTRIBUTE = "_turboapi_handoff"
+
+_METHOD = "run_sync_in_worker_thread"
+
+_lock = threading.Lock()
+_users = 0
+_restore: Callable[[], None] | None = None
+
+
+def connect(loop: Any, native: Any) -> None:
+    """Hand functions that tasks of `loop` bring to anyio over to the offload pool behind `native`.
+
+    Does nothing when anyio has not been imported yet, or is not known: call it again later. Idempotent.
+
+    Threads: on the loop's own.
+    """
+    if "anyio" not in sys.modules or getattr(loop, _ATTRIBUTE, None) is not None:
+        return
+    if not _is_known():
+        return
+    setattr(loop, _ATTRIBUTE, _Handoff(loop, native))
+    global _users, _restore
+    with _lock:
+        _users += 1
+        if _restore is None:
+            _restore = _replace()
+
+
+def disconnect(loop: Any) -> None:
+    """Give anyio its own way back, for tasks of `loop`, and for the process when no other loop needs ours."""
+    if getattr(loop, _ATTRIBUTE, None) is None:
+        return
+    setattr(loop, _ATTRIBUTE, None)
+    global _users, _restore
+    with _lock:
+        _users -= 1
+        if _users == 0 and _restore is not None:
+            _restore()
+            _restore = None
+
+
+def _is_known() -> bool:
+    """True when all of anyio that is relied on is there."""
+    try:
+        version = importlib.metadata.version("anyio")
+        first, last = KNOWN
+        if not first <= tuple(int(part) for part in version.split(".")[:2]) < last:
+            return False
+        from anyio._backends import _asyncio
+        from anyio._core import _eventloop
+        from anyio.lowlevel import EventLoopToken
+    except (ImportError, ValueError):
+        return False
+    needed = {
+        _asyncio: ("AsyncIOBackend", "CancelScope", "_task_states", "_default_thread_limiter"),
+        _eventloop: ("threadlocals",),
+        _asyncio.AsyncIOBackend: (_METHOD, "checkpoint_if_cancelled"),
+        EventLoopToken: ("__init__",),
+    }
+    return all(hasattr(owner, name) for owner, names in needed.items() for name in names)
+
+
+def _replace() -> Callable[[], None]:
+    """Put our method in front of anyio's; gives what takes it away again."""
+    from anyio._backends._asyncio import AsyncIOBackend
+
+    original = AsyncIOBackend.__dict__[_METHOD]
+    call_original = original.__func__
+    running_loop = asyncio._get_running_loop
+
+    def run_sync_in_worker_thread(
+        cls: Any, func: Any, args: Any, abandon_on_cancel: bool = False, limiter: Any = None
+    ) -> Any:
+        handoff = getattr(running_loop(), _ATTRIBUTE, None)
+        if handoff is None:
+            return call_original(cls, func, args, abandon_on_cancel, limiter)
+        return handoff.run(cls, call_original, func, args, abandon_on_cancel, limiter)
+
+    ours = classmethod(run_sync_in_worker_thread)
+    setattr(AsyncIOBackend, _METHOD, ours)
+
+    def restore() -> None:
+        # Whoever came after us keeps what it put there; ours then finds no loop of ours, and calls the original.
+        if AsyncIOBackend.__dict__[_METHOD] is ours:
+            setattr(AsyncIOBackend, _METHOD, original)
+
+    return restore
+
+
+class _Handoff:
+    """The hand-off of one loop."""
+
+    def __init__(self, loop: Any, native: Any) -> None:
+        from anyio._backends import _asyncio
+        from anyio._core._eventloop import threadlocals
+        from anyio.lowlevel import EventLoopToken
+
+        self._loop = loop
+        self._submit = native.submit
+        self._scope = _asyncio.CancelScope
+        self._task_states = _asyncio._task_states
+        self._default_limiter = _asyncio._default_thread_limiter
+        self._threadlocals = threadlocals
+        self._token = EventLoopToken(_asyncio.AsyncIOBackend, loop)
+        sniffio = sys.modules.get("sniffio")
+        self._library = getattr(sniffio, "current_async_library_cvar", None)
+
+    async def run(self, cls: Any, original: Any, func: Any, args: Any, abandon_on_cancel: bool, limiter: Any) -> Any:
+        """What `run_sync_in_worker_thread` does."""
+        task = asyncio.current_task(self._loop)
+        state = self._task_states.get(task)
+        if task._must_cancel:  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+        elif state is not None and state.cancel_scope is not None:
+            await cls.checkpoint_if_cancelled()
+        if limiter is None:
+            limiter = self._default_limiter.get(None)
+            if limiter is None or limiter.total_tokens == DEFAULT_TOKENS:
+                is_taken, result = await self._run(func, args, abandon_on_cancel)
+                return result if is_taken else await original(cls, func, args, abandon_on_cancel)
+        async with limiter:
+            is_taken, result = await self._run(func, args, abandon_on_cancel)
+        return result if is_taken else await original(cls, func, args, abandon_on_cancel, limiter)
+
+    async def _run(self, func: Any, args: Any, abandon_on_cancel: bool) -> tuple[bool, Any]:
+        """Give whether the pool has taken the call, and its result."""
+        with self._scope(shield=not abandon_on_cancel) as scope:
+            future = self._loop.create_future()
+            context = contextvars.copy_context()
+            if self._library is not None and self._library.get() is not None:
+                context.run(self._library.set, None)
+            parent = scope._parent_scope
+            visible = scope if abandon_on_cancel or parent is None else parent
+            if not self._submit(future, context, self._call, (visible, func, args)):
+                return False, None
+            return True, await future
+        return True, None  # abandoned: as anyio's, which falls off its end
+
+    def _call(self, scope: Any, func: Any, args: Any) -> Any:
+        """Make the call, on a thread of the pool that is an anyio worker thread for that time."""
+        local = self._threadlocals
+        local.current_token = self._token
+        local.current_cancel_scope = scope
+        try:
+            return func(*args)
+        except StopIteration as error:
+            raise RuntimeError("coroutine raised StopIteration") from error
+        finally:
+            del local.current_cancel_scope, local.current_token
