@@ -12,7 +12,8 @@
 //! class no route may run directly: its reason is that of every route. [`Stack::before`] once the head is there, before arguments are bound: `Break` is the whole answer. Then the route,
 //! and what it (or an exception handler inside of the stack, or a 404, 405, 422) answers goes through
 //! [`Stack::after`]; a streamed answer through [`Stack::stream`], at its first piece. Two answers do not, because
-//! Starlette makes them outside of this stack: the 500 for an exception that nobody handled, and FastAPI's 413.
+//! Starlette makes them outside of this stack: the 500 for an exception that nobody handled, and FastAPI's 413. A request
+//! that goes to FastAPI itself after all goes there as it came, and its answer as it is: nothing has happened to it here.
 //!
 //! ```
 //! use bytes::{Bytes, BytesMut};
