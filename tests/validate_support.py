@@ -371,6 +371,26 @@ class Closed:
 
 
 @pydantic_dataclass
+class WithInitVar:
+    x: int
+    seed: dataclasses.InitVar[int] = 3
+    also: str = "also"
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    x: int
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Fixed(Point):
+    name: Annotated[str, Field(max_length=3)]
+    point: Point | None = None
+    count: int = dataclasses.field(default=0, init=False)
+
+
+@pydantic_dataclass
 class Normed:
     x: int
 
@@ -432,7 +452,7 @@ SCHEMAS: dict[str, Any] = {
         for model in [
             Item, Limited, Forbids, Allows, AllowsIntegers, Aliased, ByName, NameLocated, Stripping, Coercing, Strict,
             StrictFields, Finite, Gallery, Tree, Owner, Choosing, Literals, Enums, Containers, Loose, Temporal, Checked,
-            Prepared, Ordered, Private, Frozen, Loud, PrivateAndExtra, PostInit, Made, Derived, OpenDict, Subtle, Defaults, Movie, Show, Point, Shapes, Closed, Normed, ClosedDict, Around, Cyclic, Numbers, Deep, UnicodeNames,
+            Prepared, Ordered, Private, Frozen, Loud, PrivateAndExtra, PostInit, Made, Derived, OpenDict, Subtle, Defaults, Movie, Show, Point, Shapes, Closed, Normed, WithInitVar, Slotted, Fixed, ClosedDict, Around, Cyclic, Numbers, Deep, UnicodeNames,
         ]
     },
     "list_of_models": list[Item],
@@ -623,7 +643,9 @@ def same(built: Any, expected: Any, place: str) -> None:
             if hasattr(expected, name):
                 same(getattr(built, name), getattr(expected, name), f"{place}: {name}")
     elif dataclasses.is_dataclass(expected):
-        same(vars(built), vars(expected), place)
+        same(getattr(built, "__dict__", None), getattr(expected, "__dict__", None), place)
+        for name in getattr(type(expected), "__slots__", ()):
+            same(getattr(built, name), getattr(expected, name), f"{place}: {name}")
     elif isinstance(expected, dict):
         same(list(built), list(expected), place)
         for key, value in expected.items():
@@ -635,10 +657,12 @@ def same(built: Any, expected: Any, place: str) -> None:
     elif isinstance(expected, set | frozenset):
         # NaN is not equal to itself.
         assert sorted(map(repr, built)) == sorted(map(repr, expected)), f"{place}: {built!r}, not {expected!r}"
-    elif isinstance(expected, float):
+    elif isinstance(expected, float | datetime.datetime | datetime.time):
         assert repr(built) == repr(expected), f"{place}: {built!r}, not {expected!r}"
     elif isinstance(expected, enum.Enum) or expected is None or expected is ...:
         assert built is expected, place
+    elif isinstance(expected, uuid.UUID):
+        assert (built, built.is_safe) == (expected, expected.is_safe), f"{place}: {built!r}, not {expected!r}"
     else:
         assert built == expected, f"{place}: {built!r}, not {expected!r}"
 

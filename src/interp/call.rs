@@ -34,6 +34,25 @@ pub fn call_positional<'py>(
     unsafe { Bound::from_owned_ptr_or_err(py, result) }
 }
 
+/// Calls `callable(value, NAME=keyword)`, by vectorcall; `names` is `(NAME,)`.
+pub fn call_with_keyword<'py>(
+    callable: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    names: &Bound<'py, PyTuple>,
+    keyword: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // One slot is left free in front, as above.
+    let mut vector = [std::ptr::null_mut(), value.as_ptr(), keyword.as_ptr()];
+    // SAFETY: the slot behind the free one is in bounds.
+    let first = unsafe { vector.as_mut_ptr().add(1) };
+    let count = 1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+    // SAFETY: attached (`callable` proves it); `first` points at one positional and one keyword argument, borrowed and
+    // alive, `names` holds the one name, and the slot in front may be written.
+    let result = unsafe { ffi::PyObject_Vectorcall(callable.as_ptr(), first.cast(), count, names.as_ptr()) };
+    // SAFETY: a new reference, or null with the error set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
 /// True for the object that calling an `async def` function gives.
 pub fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: reads the type of a live object.

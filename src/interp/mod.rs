@@ -11,7 +11,7 @@ mod held;
 mod object;
 
 pub use bytes::share_bytes;
-pub use call::{ascii_str, call_positional, is_coroutine, latin1_str, send_none, Sent};
+pub use call::{ascii_str, call_positional, call_with_keyword, is_coroutine, latin1_str, send_none, Sent};
 pub use context::{run_in, BaseContext};
 pub use held::Held;
 pub use object::{dict_for, new_instance, set_of_keys, str_from_utf8, Slot};

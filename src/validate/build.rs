@@ -9,9 +9,8 @@
 use super::node::{Default, Expected, Extra, Fields, Maker, Node, Object, Product};
 use super::tape::{Entry, Span, Tape};
 use super::{Compiled, Root, Slots};
-use crate::interp::{dict_for, new_instance, set_of_keys, str_from_utf8, Held};
+use crate::interp::{call_with_keyword, dict_for, new_instance, set_of_keys, str_from_utf8, Held};
 use pyo3::exceptions::PyAssertionError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType};
 
@@ -96,7 +95,16 @@ impl<'a, 'py> Builder<'a, 'py> {
                     false => Ok(value),
                 }
             }
-            Node::Recognised(_, maker) | Node::Made(_, maker) => self.made(*maker),
+            Node::Recognised(kind, maker) => {
+                let value = self.raw()?;
+                if let (Some(moments), Ok(text)) = (&self.compiled.moments, value.cast::<PyString>()) {
+                    if let Some(made) = moments.make(*kind, text)? {
+                        return Ok(made);
+                    }
+                }
+                Ok(self.maker(*maker)?.bind(self.py).call1((value,))?)
+            }
+            Node::Made(_, maker) => self.made(*maker),
             Node::Literal(literal) => self.picked(&literal.expected, literal.maker),
             Node::Enum(members) => self.picked(&members.expected, members.maker),
             Node::List(list) => {
@@ -249,7 +257,7 @@ impl<'a, 'py> Builder<'a, 'py> {
                 let slots = self.compiled.slots.get(slots as usize).ok_or_else(astray)?;
                 self.model(self.kept(class)?.cast()?, slots, &dict, extra, &given, private_init)
             }
-            Product::Dict => {
+            Product::Dict | Product::Dataclass { .. } => {
                 for field in &fields.fields {
                     let name = self.kept(field.name_object)?;
                     let value = match self.take_missing() {
@@ -263,7 +271,13 @@ impl<'a, 'py> Builder<'a, 'py> {
                 if let Some(extra) = self.extras(&fields.extra)? {
                     dict.update(extra.as_mapping())?;
                 }
-                Ok(dict.into_any())
+                let Product::Dataclass { class, dict: slot } = fields.product else {
+                    return Ok(dict.into_any());
+                };
+                let made = new_instance(self.kept(class)?.cast()?)?;
+                let slot = self.compiled.dict_slots.get(slot as usize).ok_or_else(astray)?;
+                slot.set(&made, &dict)?;
+                Ok(made)
             }
             Product::Other => Err(astray()),
         }
@@ -335,14 +349,17 @@ impl<'a, 'py> Builder<'a, 'py> {
     /// What Pydantic makes of the value that was sent.
     fn made(&mut self, maker: Maker) -> Built<'py> {
         let value = self.raw()?;
-        let validate = self.compiled.makers.get(maker.0 as usize).ok_or_else(astray)?;
-        self.validate(validate, value)
+        self.validate(self.maker(maker)?, value)
+    }
+
+    fn maker(&self, maker: Maker) -> PyResult<&'a Held<PyAny>> {
+        self.compiled.makers.get(maker.0 as usize).ok_or_else(astray)
     }
 
     fn validate(&self, validate: &Held<PyAny>, value: Bound<'py, PyAny>) -> Built<'py> {
-        let settings = PyDict::new(self.py);
-        settings.set_item(intern!(self.py, "from_attributes"), true)?;
-        validate.bind(self.py).call((value,), Some(&settings))
+        let names = self.compiled.from_attributes.bind(self.py);
+        let yes = PyBool::new(self.py, true);
+        call_with_keyword(validate.bind(self.py), &value, names, &yes)
     }
 
     fn kept(&self, object: Object) -> PyResult<&'a Bound<'py, PyAny>> {

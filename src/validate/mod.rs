@@ -13,6 +13,7 @@
 
 mod build;
 mod compile;
+mod moments;
 mod node;
 mod python;
 mod recognise;
@@ -29,6 +30,7 @@ pub use tape::Tape;
 use crate::interp::{Held, Slot};
 use crate::json::parse::{self, Document, Value};
 use node::Node;
+use pyo3::types::PyTuple;
 use pyo3::PyAny;
 use report::Report;
 use tape::Recorder;
@@ -46,7 +48,12 @@ pub struct Compiled {
     makers: Vec<Held<PyAny>>,
     /// Where the instances of each model keep what makes them one.
     slots: Vec<Slots>,
+    /// Where the instances of each dataclass keep their `__dict__`.
+    dict_slots: Vec<Slot>,
     deepcopy: Held<PyAny>,
+    moments: Option<moments::Moments>,
+    /// `("from_attributes",)`
+    from_attributes: Held<PyTuple>,
     /// False where Pydantic makes the objects of every body.
     is_built_here: bool,
     /// Pydantic judges every body.

@@ -4,7 +4,7 @@
 //! Rule: plain data; one variant for each kind of core schema that is decided here. Python objects are named by their
 //! place in the table of [`Compiled`](super::Compiled), so that a walk touches none.
 
-use super::recognise::Recognise;
+use super::recognise::Kind;
 use super::report::Fault;
 use regex::Regex;
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ pub(super) enum Node {
     /// Pydantic is to judge whatever reaches this.
     Opaque,
     Any,
-    /// Valid if recognised, and then made by Pydantic; otherwise Pydantic is to judge.
-    Recognised(Recognise, Maker),
+    /// Valid if recognised; otherwise Pydantic is to judge.
+    Recognised(Kind, Maker),
     Null(Fault),
     Bool(Bool),
     Int(Box<Int>),
@@ -266,6 +266,11 @@ pub(super) enum Product {
         slots: u32,
     },
     Dict,
+    Dataclass {
+        class: Object,
+        /// The place of the descriptor of `__dict__`.
+        dict: u32,
+    },
     /// Something that Pydantic makes.
     Other,
 }

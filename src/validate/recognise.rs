@@ -5,28 +5,40 @@
 
 use crate::json::parse::Value;
 
-/// Judges a value: true if it is certainly valid, false if that is not known.
-pub(super) type Recognise = fn(&Value<'_>) -> bool;
-
-/// The recogniser for a kind of core schema that has no constraint.
-pub(super) fn recogniser(kind: &str) -> Option<Recognise> {
-    match kind {
-        "datetime" => Some(|value| text(value).is_some_and(is_datetime)),
-        "date" => Some(|value| text(value).is_some_and(is_date)),
-        "time" => Some(|value| text(value).is_some_and(is_time)),
-        "uuid" => Some(|value| text(value).is_some_and(is_uuid)),
-        "decimal" => Some(|value| match value {
-            Value::Int(_) => true,
-            _ => text(value).is_some_and(is_decimal),
-        }),
-        _ => None,
-    }
+/// What a form stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    DateTime,
+    Date,
+    Time,
+    Uuid,
+    Decimal,
 }
 
-fn text<'a>(value: &'a Value<'_>) -> Option<&'a [u8]> {
-    match value {
-        Value::Str(text) => Some(text.as_bytes()),
-        _ => None,
+impl Kind {
+    /// The kind of a core schema that has no constraint.
+    pub fn of_schema(kind: &str) -> Option<Kind> {
+        match kind {
+            "datetime" => Some(Kind::DateTime),
+            "date" => Some(Kind::Date),
+            "time" => Some(Kind::Time),
+            "uuid" => Some(Kind::Uuid),
+            "decimal" => Some(Kind::Decimal),
+            _ => None,
+        }
+    }
+
+    /// True if a value is certainly valid, false if that is not known.
+    pub fn recognises(self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Kind::Decimal, Value::Int(_)) => true,
+            (Kind::DateTime, Value::Str(text)) => is_datetime(text.as_bytes()),
+            (Kind::Date, Value::Str(text)) => is_date(text.as_bytes()),
+            (Kind::Time, Value::Str(text)) => is_time(text.as_bytes()),
+            (Kind::Uuid, Value::Str(text)) => is_uuid(text.as_bytes()),
+            (Kind::Decimal, Value::Str(text)) => is_decimal(text.as_bytes()),
+            _ => false,
+        }
     }
 }
 
@@ -121,8 +133,8 @@ mod tests {
             ("decimal", "1.", false),
             ("decimal", "1e3", false),
         ] {
-            let recognise = recogniser(kind).expect("a kind");
-            assert_eq!(recognise(&Value::Str(text)), expected, "{kind} {text}");
+            let kind = Kind::of_schema(kind).expect("a kind");
+            assert_eq!(kind.recognises(&Value::Str(text)), expected, "{kind:?} {text}");
         }
     }
 }

@@ -11,15 +11,16 @@ mod objects;
 mod scalars;
 mod unions;
 
+use super::moments::Moments;
 use super::node::{IfMissing, Maker, Node, Object, Product};
-use super::recognise::recogniser;
+use super::recognise::Kind;
 use super::report::Fault;
 use super::{Compiled, Member, Root, Slots, Whole};
-use crate::interp::Held;
+use crate::interp::{Held, Slot};
 use crate::json::{self, escape::push_utf8};
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use std::collections::HashMap;
 
 /// Why a schema cannot be judged natively at all.
@@ -128,6 +129,7 @@ pub(super) struct Compiler<'py> {
     left_to_pydantic: Vec<String>,
     objects: Vec<Held<PyAny>>,
     pub(super) slots: Vec<Slots>,
+    pub(super) dict_slots: Vec<Slot>,
     /// Parts of the schema that Pydantic makes, each with its configuration.
     makers: Vec<(Schema<'py>, Option<Bound<'py, PyDict>>)>,
     /// All definitions met, of which those parts may need some.
@@ -161,6 +163,7 @@ impl<'py> Compiler<'py> {
             left_to_pydantic: Vec::new(),
             objects: Vec::new(),
             slots: Vec::new(),
+            dict_slots: Vec::new(),
             makers: Vec::new(),
             all_definitions: PyList::empty(py),
             path: Vec::new(),
@@ -182,6 +185,9 @@ impl<'py> Compiler<'py> {
             definitions: self.definitions,
             objects: self.objects,
             slots: self.slots,
+            dict_slots: self.dict_slots,
+            moments: Moments::of(self.py)?,
+            from_attributes: Held::new(PyTuple::new(self.py, ["from_attributes"])?.unbind()),
             is_built_here: makers.is_some(),
             makers: makers.unwrap_or_default(),
             deepcopy: Held::new(deepcopy.unbind()),
@@ -284,7 +290,11 @@ impl<'py> Compiler<'py> {
                 self.fields(schema, config.as_ref(), "dict_type", Product::Dict)
             }
             "dataclass" => self.dataclass(schema),
-            "dataclass-args" => self.dataclass_args(schema, config),
+            "dataclass-args" => {
+                // Outside a dataclass: what it makes is a tuple.
+                let fields = self.dataclass_args(schema, config, Product::Other)?;
+                Ok(Node::Made(Box::new(fields), self.maker(schema, config)))
+            }
             "nullable" => Ok(Node::Nullable(Box::new(self.inner(schema, config)?))),
             "default" => self.default(schema, config),
             "function-after" => Ok(Node::After(Box::new(self.inner(schema, config)?))),
@@ -298,11 +308,12 @@ impl<'py> Compiler<'py> {
             }
             "function-before" | "function-wrap" | "function-plain" => self
                 .opaque("a validator written in Python sees the value first; an `after` validator would not"),
-            _ if recogniser(&kind).is_some() && is_unconstrained(schema)? && !is_strict(schema, config)? => {
-                let maker = self.maker(schema, config);
-                recogniser(&kind).map_or(Ok(Node::Opaque), |recognise| Ok(Node::Recognised(recognise, maker)))
-            }
-            _ => self.opaque(&format!("values of the kind `{kind}` are judged by Pydantic")),
+            _ => match Kind::of_schema(&kind) {
+                Some(kind) if is_unconstrained(schema)? && !is_strict(schema, config)? => {
+                    Ok(Node::Recognised(kind, self.maker(schema, config)))
+                }
+                _ => self.opaque(&format!("values of the kind `{kind}` are judged by Pydantic")),
+            },
         }
     }
 

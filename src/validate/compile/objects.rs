@@ -98,14 +98,46 @@ impl<'py> Compiler<'py> {
         if is_strict(schema, config.as_ref())? {
             return self.opaque("a strict dataclass takes no JSON object");
         }
-        let inner = self.inner(schema, config.as_ref())?;
-        match flag(schema, None, "post_init", "")? {
-            Some(true) => Ok(Node::After(Box::new(inner))),
-            _ => Ok(Node::Made(Box::new(inner), self.maker(schema, None))),
+        let inner = require(schema, "schema")?.cast_into::<PyDict>()?;
+        let is_args = require(&inner, "type")?.eq("dataclass-args")?;
+        if flag(schema, None, "post_init", "")?.unwrap_or(false) {
+            let node = match is_args {
+                true => self.dataclass_args(&inner, config.as_ref(), Product::Other)?,
+                false => self.node(&inner, config.as_ref())?,
+            };
+            return Ok(Node::After(Box::new(node)));
         }
+        let class = require(schema, "cls")?;
+        let slot = match class.cast::<PyType>() {
+            Ok(class)
+                if is_args
+                    && !flag(schema, None, "slots", "")?.unwrap_or(false)
+                    && !has_init_only(&inner)? =>
+            {
+                Slot::find(class, "__dict__")?
+            }
+            _ => None,
+        };
+        let Some(slot) = slot else {
+            let node = match is_args {
+                true => self.dataclass_args(&inner, config.as_ref(), Product::Other)?,
+                false => self.node(&inner, config.as_ref())?,
+            };
+            return Ok(Node::Made(Box::new(node), self.maker(schema, None)));
+        };
+        self.dict_slots.push(slot);
+        let dict = self.dict_slots.len() as u32 - 1;
+        let product = Product::Dataclass { class: self.object(class), dict };
+        self.dataclass_args(&inner, config.as_ref(), product)
     }
 
-    pub(super) fn dataclass_args(&mut self, schema: &Schema<'py>, config: Config<'_, 'py>) -> PyResult<Node> {
+    /// The fields of a dataclass.
+    pub(super) fn dataclass_args(
+        &mut self,
+        schema: &Schema<'py>,
+        config: Config<'_, 'py>,
+        product: Product,
+    ) -> PyResult<Node> {
         let mut fields = Vec::new();
         for field in require(schema, "fields")?.cast_into::<PyList>()?.iter() {
             let field_schema = field.cast_into::<PyDict>()?;
@@ -122,9 +154,7 @@ impl<'py> Compiler<'py> {
         }
         let wrong_type =
             self.fault("dataclass_type", &[("class_name", require(schema, "dataclass_name")?)])?;
-        let fields =
-            self.members(schema, config, fields, Product::Other, wrong_type, "unexpected_keyword_argument")?;
-        Ok(Node::Made(Box::new(fields), self.maker(schema, config)))
+        self.members(schema, config, fields, product, wrong_type, "unexpected_keyword_argument")
     }
 
     /// One field; `None` where its aliases are beyond us, which is then noted.
@@ -237,6 +267,16 @@ impl<'py> Compiler<'py> {
         let may_have_default = matches!(kind.as_str(), "" | "default" | "definition-ref");
         Ok(if may_have_default { IfMissing::Ask } else { IfMissing::Report })
     }
+}
+
+/// True if a field of a dataclass is for its `__init__` alone, and so is not kept.
+fn has_init_only(arguments: &Schema<'_>) -> PyResult<bool> {
+    for field in require(arguments, "fields")?.cast_into::<PyList>()?.iter() {
+        if flag(field.cast()?, None, "init_only", "")?.unwrap_or(false) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// True if what runs after validation is Pydantic's own set-up of private attributes.

@@ -86,7 +86,7 @@ impl Walk<'_> {
                 self.tape.raw(value);
                 Ok(true)
             }
-            Node::Recognised(recognise, _) => match recognise(value) {
+            Node::Recognised(kind, _) => match kind.recognises(value) {
                 true => {
                     self.tape.raw(value);
                     Ok(true)

@@ -13,6 +13,25 @@ use crate::validate::tape::{Entry, TapeMark};
 
 impl Walk<'_> {
     pub(super) fn union(&mut self, union: &Union, value: &Value<'_>, path: &Path<'_>) -> Judged {
+        if self.report.is_muted {
+            return self.choose(union, value, path);
+        }
+        // Errors are written only once it is known that there is no way around them.
+        let errors = self.report.mark();
+        self.report.is_muted = true;
+        let chosen = self.choose(union, value, path);
+        self.report.is_muted = false;
+        self.report.forget_since(errors);
+        if chosen? {
+            return Ok(true);
+        }
+        for (label, node) in &union.choices {
+            self.node(node, value, &step(path, Step::Key(label)))?;
+        }
+        Ok(false)
+    }
+
+    fn choose(&mut self, union: &Union, value: &Value<'_>, path: &Path<'_>) -> Judged {
         let errors = self.report.mark();
         let start = self.tape.mark();
         let mut valid: Option<&Node> = None;
@@ -26,7 +45,10 @@ impl Walk<'_> {
                         Some(before) if is_exact(node, value) && is_scalar(before) => {
                             self.tape.forget_between(chosen, attempt);
                         }
-                        Some(_) => return self.leave_choice(start, value),
+                        Some(_) => {
+                            self.report.forget_since(errors);
+                            return self.leave_choice(start, value);
+                        }
                         None => {}
                     }
                     self.report.forget_since(errors);
