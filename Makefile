@@ -12,7 +12,7 @@ SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs
 SHELL = /bin/bash
 PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: help serve test build venv lint bench load fuzz parity fastapi-suite clean
+.PHONY: verdicts help serve test build venv lint bench load fuzz parity fastapi-suite clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -45,6 +45,9 @@ fuzz: $(TESTERS) ## Every fuzz target, T seconds each
 
 parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
 	$(PY) -m tests.parity --write PARITY.md
+
+verdicts: build $(TESTERS) ## Native verdicts and models beside FastAPI's own, over BODIES random bodies (1000000)
+	$(PY) -m tests.validate_support --bodies $(or $(BODIES),1000000) $(ARGS)
 
 fastapi-suite: build $(TESTERS) ## FastAPI's own tests, with FastAPI and with TurboAPI in its place (ARGS="tests/test_sse.py")
 	$(PY) -m tests.fastapi_suite $(ARGS)

@@ -1,6 +1,6 @@
 """`verdict_equal`: the native validator and FastAPI give the same verdict and the same error list.
 
-The full campaign is `python -m tests.validate_support --bodies 1000000`; here each schema gets a few hundred bodies.
+The full campaign is `make verdicts`, a million bodies; here each schema gets a few hundred bodies.
 """
 
 import gc

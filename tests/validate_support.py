@@ -5,7 +5,7 @@ Does not own: the comparison (`test_validate.py`, and the campaign that this fil
 
 Run a campaign from the project's root, a million bodies spread over all schemas:
 
-    PYTHONPATH=python python -m tests.validate_support --bodies 1000000 --seed 1
+    make verdicts BODIES=1000000 ARGS="--seed 1"
 
 It stops at the first difference, with the schema and the body that show it, and exits 1.
 """

@@ -5,7 +5,7 @@
 
 /// A JSON text that was read: its values in one list, its strings by their places.
 ///
-/// One list rather than a tree: a tree of `Vec`s took 1.7 times as long to make, walk and drop.
+/// One list rather than a tree: a verdict over a tree of `Vec`s took 1.15 times as long.
 #[derive(Debug)]
 pub struct Document<'a> {
     pub(super) text: &'a str,
