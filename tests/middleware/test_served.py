@@ -11,7 +11,7 @@ from tests.parity.referee import Side, judge, sides
 
 APPS = ("cors", "zipped", "outside", "hosts", "inside", "secure")
 FLOWS = int(os.environ.get("TURBOAPI_MIDDLEWARE_FLOWS", "12"))
-"""For each app. 200 were run once."""
+"""For each app. 60 were run once: 2,880 requests."""
 
 TARGETS = (
     "/items/7",
