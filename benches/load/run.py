@@ -52,8 +52,10 @@ def processes(pid: int) -> list[int]:
     """A process and its descendants."""
     found = [pid]
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        for child in (thread / "children").read_text().split():
-            found += processes(int(child))
+        # Threads end while they are looked at.
+        with contextlib.suppress(FileNotFoundError):
+            for child in (thread / "children").read_text().split():
+                found += processes(int(child))
     return found
 
 

@@ -130,6 +130,7 @@ def build_info() -> _BuildInfo:
 def set_log_level(level: str) -> None:
     """Send log lines of this level and above to standard error."""
 
+def _note_call_back() -> None: ...
 def drive(coroutine: Any) -> Any:
     """Run a coroutine that does not suspend to its end, and give its result.
 

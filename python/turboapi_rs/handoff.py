@@ -16,15 +16,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import importlib.metadata
-import logging
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["connect", "disconnect"]
+from turboapi_rs._core import _note_call_back
 
-_log = logging.getLogger("turboapi_rs")
+__all__ = ["claim_of", "connect", "disconnect"]
 
 #: Versions of anyio whose asyncio backend is known: from the first one to below the second one.
 KNOWN = ((4, 11), (5, 0))
@@ -72,6 +71,16 @@ def disconnect(loop: Any) -> None:
         if _users == 0 and _restore is not None:
             _restore()
             _restore = None
+
+
+def claim_of(loop: Any) -> Callable[[], None] | None:
+    """Give what makes the calling thread an anyio worker thread of `loop` for good; None when anyio is not there.
+
+    For threads of the pool that run compiled routes: there, too, a function may call back into the loop through
+    `anyio.from_thread`. That it did is noted, since it could not on the thread that steps the loop.
+    """
+    handoff = getattr(loop, _ATTRIBUTE, None)
+    return None if handoff is None else handoff.claim
 
 
 def _is_known() -> bool:
@@ -122,6 +131,28 @@ def _replace() -> Callable[[], None]:
     return restore
 
 
+def _noting(backend: Any) -> Any:
+    """Derive a backend that notes each call back into the loop."""
+
+    class Noting(backend):  # type: ignore[misc]
+        @classmethod
+        def run_async_from_thread(cls, func: Any, args: Any, token: Any) -> Any:
+            _note_call_back()
+            return super().run_async_from_thread(func, args, token)
+
+        @classmethod
+        def run_sync_from_thread(cls, func: Any, args: Any, token: Any) -> Any:
+            _note_call_back()
+            return super().run_sync_from_thread(func, args, token)
+
+        @classmethod
+        def check_cancelled(cls) -> None:
+            _note_call_back()
+            super().check_cancelled()
+
+    return Noting
+
+
 class _Handoff:
     """The hand-off of one loop."""
 
@@ -137,6 +168,7 @@ class _Handoff:
         self._default_limiter = _asyncio._default_thread_limiter
         self._threadlocals = threadlocals
         self._token = EventLoopToken(_asyncio.AsyncIOBackend, loop)
+        self._noting_token = EventLoopToken(_noting(_asyncio.AsyncIOBackend), loop)
         sniffio = sys.modules.get("sniffio")
         self._library = getattr(sniffio, "current_async_library_cvar", None)
 
@@ -173,12 +205,19 @@ class _Handoff:
 
     def _call(self, scope: Any, func: Any, args: Any) -> Any:
         """Make the call, on a thread of the pool that is an anyio worker thread for that time."""
-        local = self._threadlocals
-        local.current_token = self._token
-        local.current_cancel_scope = scope
+        attributes = self._threadlocals.__dict__
+        before = attributes.copy()
+        attributes["current_token"] = self._token
+        attributes["current_cancel_scope"] = scope
         try:
             return func(*args)
         except StopIteration as error:
             raise RuntimeError("coroutine raised StopIteration") from error
         finally:
-            del local.current_cancel_scope, local.current_token
+            attributes.clear()
+            attributes.update(before)
+
+    def claim(self) -> None:
+        """Make the calling thread an anyio worker thread, whose calls back into the loop are noted."""
+        self._threadlocals.current_token = self._noting_token
+        self._threadlocals.current_cancel_scope = None

@@ -88,6 +88,11 @@ impl PlanSpec {
         if !raised.is_instance_of::<PyException>(py) {
             return Err(raised);
         }
+        // Called directly, it has reached for the loop that waits for it to end.
+        if self.earned.is_direct() && raised.get_type(py).name().is_ok_and(|name| name == "NoEventLoopError")
+        {
+            self.earned.stay_on_pool();
+        }
         scratch.clear();
         self.read(&self.fault.bind(py).call1((raised.value(py),))?, scratch)
     }
@@ -225,6 +230,7 @@ impl Local {
         self.away().submit(reply, exchange_of(&request), origin, move |py, away, exchange| {
             let app = &away.app;
             app.home.stand_in.adopt(py);
+            app.home.claim.claim_thread(py);
             let spec = &app.table.plans[index];
             let mut scratch = Vec::new();
             let decided = app.context.run(py, || {

@@ -7,6 +7,7 @@
 //! Threads: shared by all. `is_direct` is one load of a word that is written at a change only; a direct call is counted
 //! by its worker, on a cache line of its own; the rest is written on threads of the pool.
 
+use crate::home_loop;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::OnceLock;
@@ -71,6 +72,8 @@ pub struct Earned {
     pin: Pin,
     thresholds: Thresholds,
     is_direct: AtomicBool,
+    /// It needs the event loop to go on while it runs, so that it is never direct.
+    stays: AtomicBool,
     /// Fast calls on the pool since the last slow one.
     streak: AtomicU32,
     /// Such calls asked for.
@@ -130,6 +133,7 @@ impl Earned {
                 Pin::Blocking => false,
                 Pin::Earned => thresholds.after == 0,
             }),
+            stays: AtomicBool::new(false),
             streak: AtomicU32::new(0),
             needed: AtomicU32::new(thresholds.after),
             offloaded: AtomicU64::new(0),
@@ -169,10 +173,27 @@ impl Earned {
 
     /// Makes a call on a thread of the pool, and judges it.
     pub fn call_offloaded<R>(&self, call: impl FnOnce() -> R) -> R {
+        home_loop::take_call_back();
         let begun = Instant::now();
         let result = call();
-        self.note_offloaded(begun.elapsed());
+        let took = begun.elapsed();
+        if home_loop::take_call_back() {
+            self.stay_on_pool();
+        }
+        self.note_offloaded(took);
         result
+    }
+
+    /// The function waits for the event loop, which a direct call may hold up: it is never called directly again.
+    #[cold]
+    pub fn stay_on_pool(&self) {
+        if self.pin != Pin::Earned || self.stays.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if self.is_direct.swap(false, Ordering::Relaxed) {
+            self.demotions.fetch_add(1, Ordering::Relaxed);
+        }
+        log::info!("{self}: it calls back into the event loop, and stays on the offload pool");
     }
 
     #[inline]
@@ -185,7 +206,7 @@ impl Earned {
 
     fn note_offloaded(&self, took: Duration) {
         self.offloaded.fetch_add(1, Ordering::Relaxed);
-        if self.pin != Pin::Earned || self.is_direct() {
+        if self.pin != Pin::Earned || self.is_direct() || self.stays.load(Ordering::Relaxed) {
             return;
         }
         if took >= self.thresholds.under {
@@ -349,6 +370,20 @@ mod tests {
         prove(&blocking, 100);
         assert!(!blocking.is_direct());
         assert_eq!((direct.state().direct_calls, blocking.state().offloaded_calls), (1, 100));
+    }
+
+    #[test]
+    fn function_that_needs_the_event_loop_is_never_direct_again() {
+        let earned = policy(Pin::Earned, 2);
+        earned.stay_on_pool();
+        prove(&earned, 10);
+        assert!(!earned.is_direct());
+        let promoted = policy(Pin::Earned, 0);
+        promoted.stay_on_pool();
+        assert!(!promoted.is_direct());
+        let pinned = policy(Pin::Direct, 2);
+        pinned.stay_on_pool();
+        assert!(pinned.is_direct());
     }
 
     #[test]

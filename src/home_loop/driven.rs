@@ -103,5 +103,6 @@ pub fn drive<'py>(coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
 /// # Errors
 /// As adding an attribute to a module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(drive, module)?)
+    module.add_function(wrap_pyfunction!(drive, module)?)?;
+    module.add_function(wrap_pyfunction!(super::handoff::note_call_back, module)?)
 }

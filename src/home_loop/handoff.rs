@@ -11,7 +11,8 @@ use crate::service::Offload;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use std::sync::Arc;
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock};
 
 /// The way from one loop to the pool and back.
 #[pyclass(frozen, module = "turboapi_rs._core")]
@@ -108,4 +109,49 @@ impl Outcome {
 fn is_done(future: &Bound<'_, PyAny>) -> bool {
     let done = future.call_method0(intern!(future.py(), "done"));
     done.and_then(|done| done.is_truthy()).unwrap_or(false)
+}
+
+/// What makes a thread of the pool one that may call back into the loop. Written once, by the loop's own worker.
+#[derive(Debug, Default)]
+pub struct Claim(OnceLock<Held<PyAny>>);
+
+thread_local! {
+    static IS_CLAIMED: Cell<bool> = const { Cell::new(false) };
+    static HAS_CALLED_BACK: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Claim {
+    /// For the loop of that name.
+    ///
+    /// # Errors
+    /// Python's own.
+    pub(super) fn announce(&self, py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+        let claim = py.import("turboapi_rs.handoff")?.getattr("claim_of")?.call1((event_loop,))?;
+        if !claim.is_none() {
+            // Set before only if a server was started twice, which it is not.
+            let _ = self.0.set(Held::new(claim.unbind()));
+        }
+        Ok(())
+    }
+
+    /// Claims the calling thread, one of the pool, once.
+    pub fn claim_thread(&self, py: Python<'_>) {
+        if IS_CLAIMED.replace(true) {
+            return;
+        }
+        if let Some(Err(raised)) = self.0.get().map(|claim| claim.call0(py)) {
+            log::error!("a thread of the pool could not be made one of anyio's: {raised}");
+        }
+    }
+}
+
+/// Notes that the function which this thread runs has called back into the event loop.
+#[pyfunction(name = "_note_call_back")]
+pub(super) fn note_call_back() {
+    HAS_CALLED_BACK.set(true);
+}
+
+/// Has a function on this thread called back into the event loop since this was last asked?
+pub fn take_call_back() -> bool {
+    HAS_CALLED_BACK.replace(false)
 }

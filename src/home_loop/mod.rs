@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use handoff::{Handoff, Outcome};
 
 pub use driven::{drive, register, StandIn};
+pub use handoff::{take_call_back, Claim};
 
 /// Work for a loop's thread.
 pub type Job = Box<dyn for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>) + Send>;
@@ -38,6 +39,8 @@ pub struct LoopHandle {
     has_mail: AtomicBool,
     /// What threads without a loop take for the running one.
     pub stand_in: StandIn,
+    /// What makes threads of the pool ones that may call back into this loop.
+    pub claim: Claim,
 }
 
 #[derive(Default)]
@@ -194,6 +197,7 @@ impl HomeLoop {
             planned_timers: Cell::new(0),
         });
         driven::adopt(py, home.event_loop.bind(py))?;
+        home.handle.claim.announce(py, home.event_loop.bind(py))?;
         CURRENT.with_borrow_mut(|current| *current = Some(home.clone()));
         Ok(home)
     }

@@ -26,6 +26,7 @@ type Enter = dyn Fn(&mut dyn FnMut()) + Send + Sync;
 pub struct Pool {
     max_threads: usize,
     max_queued: usize,
+    idle_timeout: Duration,
     enter: Box<Enter>,
     state: Mutex<State>,
     has_work: Condvar,
@@ -62,9 +63,19 @@ impl Pool {
         max_queued: usize,
         enter: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
     ) -> Arc<Self> {
+        Pool::with_idle_timeout(IDLE, max_threads, max_queued, enter)
+    }
+
+    fn with_idle_timeout(
+        idle_timeout: Duration,
+        max_threads: usize,
+        max_queued: usize,
+        enter: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Pool {
             max_threads: max_threads.max(1),
             max_queued,
+            idle_timeout,
             enter: Box::new(enter),
             state: Mutex::default(),
             has_work: Condvar::new(),
@@ -107,7 +118,7 @@ impl Pool {
                 break;
             }
             state.idle += 1;
-            let is_late = self.has_work.wait_for(&mut state, IDLE).timed_out();
+            let is_late = self.has_work.wait_for(&mut state, self.idle_timeout).timed_out();
             state.idle -= 1;
             if is_late && state.queue.is_empty() {
                 break;
@@ -240,6 +251,23 @@ mod tests {
         for _ in 0..6 {
             all.recv_timeout(SOON).expect("three at a time pass the barrier");
         }
+        assert!(pool.end(SOON));
+    }
+
+    #[test]
+    fn threads_end_when_they_have_been_idle_and_come_back_when_there_is_work() {
+        let (entered, all) = mpsc::channel();
+        let pool = Pool::with_idle_timeout(Duration::from_millis(1), 4, 8, move |run| {
+            run();
+            entered.send(()).expect("the test waits");
+        });
+        for _ in 0..3 {
+            assert!(submit(&pool, || {}));
+            all.recv_timeout(SOON).expect("the thread ends");
+            let load = pool.load();
+            assert_eq!((load.threads, load.busy, load.queued), (0, 0, 0));
+        }
+        assert_eq!(pool.load().completed, 3);
         assert!(pool.end(SOON));
     }
 

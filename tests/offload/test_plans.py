@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
+import anyio
+import anyio.from_thread
+import pytest
 from fastapi import FastAPI
 from turboapi_rs import blocking, direct
 
@@ -67,3 +70,34 @@ def test_def_route_of_fastapi_earns_direct_calls_and_loses_them(live, connect, c
     assert (found["/earned/{item_id}"]["promotions"], found["/earned/{item_id}"]["demotions"]) == (1, 1)
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "ms on a worker" in line]
     assert "GET /earned/{item_id} (" in line
+
+
+async def plus_one(number: int) -> int:
+    await anyio.sleep(0)
+    return number + 1
+
+
+@pytest.mark.parametrize(
+    ("call_back", "body"),
+    [
+        (lambda: anyio.from_thread.run(plus_one, 1), b"2"),
+        (lambda: anyio.from_thread.run_sync(plus_one.__name__.upper), b'"PLUS_ONE"'),
+        (lambda: anyio.from_thread.check_cancelled(), b"null"),
+    ],
+)
+def test_def_route_that_calls_back_into_the_loop_stays_on_the_pool(live, connect, capfd, call_back, body):
+    app = FastAPI()
+
+    @app.get("/")
+    def route():
+        return call_back()
+
+    running = live(app, log_level="info", direct_after=2, direct_under=5.0)
+    connection = connect(running)
+    for _ in range(6):
+        answer = connection.exchange(request_bytes("GET", "/"))
+        assert (answer.status, answer.body) == (200, body)
+    (state,) = [route for route in running.routes_state() if route["path"] == "/"]
+    assert (state["mode"], state["offloaded_calls"], state["promotions"]) == ("offload", 6, 0)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "calls back into the event loop" in line]
+    assert len(lines) == 1
