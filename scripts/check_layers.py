@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "home_loop": {"interp", "service"},
     "asgi": {"interp", "home_loop", "service", "http1", "ws", "bytes_ext", "error"},
     "pyclasses": {"interp", "service", "middleware", "http1", "ws", "bytes_ext"},
-    "isolated": {"interp", "service", "http1"},
+    "isolated": {"dispatch", "asgi", "interp", "service", "static_cache"},
     "dispatch": {
         "validate",
         "json",
@@ -51,6 +51,7 @@ ARROWS: dict[str, set[str]] = {
     "server": {
         "asgi",
         "runtime",
+        "isolated",
         "dispatch",
         "interp",
         "middleware",

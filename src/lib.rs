@@ -23,6 +23,8 @@ pub mod home_loop;
 #[cfg(feature = "python")]
 pub mod interp;
 #[cfg(feature = "python")]
+pub mod isolated;
+#[cfg(feature = "python")]
 pub mod json;
 #[cfg(feature = "python")]
 pub mod pyclasses;

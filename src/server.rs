@@ -12,11 +12,12 @@ use crate::dispatch::{
 };
 use crate::http1::Limits;
 use crate::interp::{self, BaseContext, Held};
+use crate::isolated::{IsolatedFactory, Source as AppSource, REFUSED};
 use crate::router::RouteFault;
 use crate::runtime::{
     self, Bind, DriverChoice, RunningServer, RuntimeConfig, StartError, StopHandle, Timeouts,
 };
-use crate::service::Offload;
+use crate::service::{Offload, ServiceFactory};
 use crate::static_cache::StaticResponse;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -57,7 +58,12 @@ pub struct CoreServer {
 
 enum State {
     /// Routes may be added.
-    Open { table: Table, asgi: Option<Held<PyAny>> },
+    Open {
+        table: Table,
+        asgi: Option<Held<PyAny>>,
+        /// What each worker loads into an interpreter of its own, in place of all the rest.
+        isolated: Option<AppSource>,
+    },
     /// It was started.
     Running(RunningServer),
     /// It has ended, or is being started or joined.
@@ -90,7 +96,7 @@ impl CoreServer {
             thresholds: settings.thresholds()?,
             earned: Mutex::default(),
             offload: Mutex::default(),
-            state: Mutex::new(State::Open { table: Table::default(), asgi: None }),
+            state: Mutex::new(State::Open { table: Table::default(), asgi: None, isolated: None }),
             stop: Mutex::new(None),
             is_cut: AtomicBool::new(false),
             is_running: AtomicBool::new(false),
@@ -209,10 +215,27 @@ impl CoreServer {
         }
     }
 
+    /// Has each worker import the application into an interpreter of its own.
+    fn host_isolated(
+        &self,
+        target: String,
+        app_dir: String,
+        factory: bool,
+        path: Vec<String>,
+    ) -> PyResult<()> {
+        match &mut *self.state.lock() {
+            State::Open { isolated, .. } => {
+                *isolated = Some(AppSource { target, app_dir, factory, path });
+                Ok(())
+            }
+            _ => Err(PyRuntimeError::new_err("the server was started already")),
+        }
+    }
+
     /// Binds, starts the workers and the application, listens. Returns when it serves.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
-        let (table, asgi) = match std::mem::replace(&mut *self.state.lock(), State::Closed) {
-            State::Open { table, asgi } => (table, asgi),
+        let (table, asgi, isolated) = match std::mem::replace(&mut *self.state.lock(), State::Closed) {
+            State::Open { table, asgi, isolated } => (table, asgi, isolated),
             other => {
                 *self.state.lock() = other;
                 return Err(PyRuntimeError::new_err("the server was started already"));
@@ -228,27 +251,22 @@ impl CoreServer {
             context: BaseContext::capture(py)?,
             home: Arc::default(),
             draining: Arc::default(),
+            request_class: None,
         };
-        let factory = Arc::new(AppFactory(Arc::new(app)));
-        let config = self.config.clone();
-        let started = py.detach(move || {
-            let server = runtime::start(config, factory)?;
-            // Known before the application has started: its start can be cut short.
-            let handle = server.stop_handle();
-            *self.stop.lock() = Some(handle.clone());
-            if self.is_cut.load(Ordering::Acquire) {
-                handle.cut();
-            }
-            match server.wait_started() {
-                Ok(()) => Ok(server),
-                Err(error) => {
-                    if let Err(fault) = server.join() {
-                        log::error!("{fault}");
-                    }
-                    Err(error)
+        let mut config = self.config.clone();
+        let started = match isolated {
+            None => py.detach(|| self.launch(config, AppFactory(Arc::new(app)))),
+            Some(source) => {
+                drop(app);
+                // What PyO3 makes when it first looks at an exception is made here, in the main interpreter.
+                let _ = py.get_type::<pyo3::panic::PanicException>();
+                if config.workers == 0 {
+                    config.workers = runtime::available_cores();
                 }
+                let factory = IsolatedFactory::new(source, config.workers, read_param, self.thresholds);
+                py.detach(|| self.launch(config, factory))
             }
-        });
+        };
         let server = started.map_err(raise)?;
         *self.offload.lock() = Some(server.offload());
         self.is_running.store(true, Ordering::Release);
@@ -310,6 +328,30 @@ impl CoreServer {
 }
 
 impl CoreServer {
+    /// Starts the workers, and waits until they serve.
+    fn launch<F: ServiceFactory>(
+        &self,
+        config: RuntimeConfig,
+        factory: F,
+    ) -> Result<RunningServer, StartError> {
+        let server = runtime::start(config, Arc::new(factory))?;
+        // Known before the application has started: its start can be cut short.
+        let handle = server.stop_handle();
+        *self.stop.lock() = Some(handle.clone());
+        if self.is_cut.load(Ordering::Acquire) {
+            handle.cut();
+        }
+        match server.wait_started() {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                if let Err(fault) = server.join() {
+                    log::error!("{fault}");
+                }
+                Err(error)
+            }
+        }
+    }
+
     fn running<R>(&self, look: impl FnOnce(&RunningServer) -> R) -> Option<R> {
         match &*self.state.lock() {
             State::Running(server) => Some(look(server)),
@@ -350,6 +392,10 @@ fn route_state<'py>(py: Python<'py>, earned: &Earned) -> PyResult<Bound<'py, PyD
     Ok(dict)
 }
 
+fn read_param(spec: &Bound<'_, PyAny>) -> PyResult<Param> {
+    param(spec.extract()?)
+}
+
 fn param(spec: ParamSpec<'_>) -> PyResult<Param> {
     let (source, name, kind, required, default, is_list) = spec;
     let scalar = match kind.as_str() {
@@ -380,6 +426,9 @@ fn raise(error: StartError) -> PyErr {
         }
         StartError::Bind(..) | StartError::Address(_) | StartError::DriverRefused(_) => {
             ConfigError::new_err(error.to_string())
+        }
+        StartError::Service(text) if text.starts_with(REFUSED) => {
+            ConfigError::new_err(text[REFUSED.len()..].to_owned())
         }
         StartError::Thread(_) | StartError::Service(_) => PyRuntimeError::new_err(error.to_string()),
         StartError::AppFailed(_) => StartupError::new_err(error.to_string()),
@@ -423,6 +472,10 @@ impl<'py> Settings<'_, 'py> {
             under: self.seconds("direct_under", usual.under)?,
             over: self.seconds("direct_over", usual.over)?,
         })
+    }
+
+    fn flag(&self, name: &str) -> PyResult<bool> {
+        self.item(name)?.map_or(Ok(false), |value| value.is_truthy())
     }
 
     fn runtime(&self) -> PyResult<RuntimeConfig> {
@@ -476,7 +529,8 @@ impl<'py> Settings<'_, 'py> {
                 .item("uds_mode")?
                 .map(|value| value.extract().map_err(|_| wrong("uds_mode", "permission bits")))
                 .transpose()?,
-            half_close: self.item("half_close")?.is_some_and(|value| value.is_truthy().unwrap_or(false)),
+            shares_listener: self.flag("shares_listener")?,
+            half_close: self.flag("half_close")?,
             ..usual
         })
     }
@@ -500,6 +554,12 @@ fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     info.set_item("uring_refusal", refusal)?;
     info.set_item("cores", runtime::available_cores())?;
     Ok(info)
+}
+
+/// How many interpreters of workers could not be ended: then the process must not end in the usual way either.
+#[pyfunction]
+fn interpreters_left_behind() -> usize {
+    interp::interpreters_left_behind()
 }
 
 /// Sends log lines of this level and above to standard error: `debug`, `info`, `warning`, `error` or `off`.
@@ -555,5 +615,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::validate::register(module)?;
     crate::home_loop::register(module)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
+    module.add_function(wrap_pyfunction!(interpreters_left_behind, module)?)?;
     module.add_function(wrap_pyfunction!(set_log_level, module)?)
 }

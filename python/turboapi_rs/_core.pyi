@@ -91,6 +91,7 @@ class CoreServer:
         self, path: str, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]]
     ) -> None: ...
     def host_asgi(self, app: Callable[..., Any]) -> None: ...
+    def host_isolated(self, target: str, app_dir: str, factory: bool, path: list[str]) -> None: ...
     def start(self) -> None:
         """Bind, start workers and application, listen. Returns when serving.
 
@@ -126,6 +127,9 @@ class _BuildInfo(TypedDict):
 
 def build_info() -> _BuildInfo:
     """What this build is, and what it can do here."""
+
+def interpreters_left_behind() -> int:
+    """Interpreters of workers that could not be ended: the process must then end by `os._exit`."""
 
 def set_log_level(level: str) -> None:
     """Send log lines of this level and above to standard error."""

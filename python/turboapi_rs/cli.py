@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from turboapi_rs import gil
-from turboapi_rs._core import ConfigError, StartupError, build_info
+from turboapi_rs._core import ConfigError, StartupError, build_info, interpreters_left_behind
 from turboapi_rs.config import CHOICES, ServerConfig, parse_size
 from turboapi_rs.loading import AppNotFound, AppTarget
 from turboapi_rs.server import serve
@@ -71,7 +71,13 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "version":
         return _version()
-    return _run(arguments)
+    code = _run(arguments)
+    if interpreters_left_behind():
+        # CPython aborts when it ends with another interpreter in which a thread still runs.
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 class _Parser(argparse.ArgumentParser):

@@ -66,8 +66,10 @@ class ServerConfig:
         workers: worker threads. 0: one per core this process may use (affinity and cgroup quota). None: the same, but
             one where the GIL is on.
         driver: `"auto"` (io_uring, or epoll where it is refused, with one log line), `"uring"`, `"epoll"`.
-        isolation: `"shared"`: all workers in the main interpreter; `"processes"`: each worker is a process, watched and
-            replaced by a supervisor. For it the application is named by a string.
+        isolation: `"shared"`: all workers in the main interpreter; `"interpreters"`: each worker imports the
+            application into an interpreter of its own (`Server` applications of pure Python); `"processes"`: each
+            worker is a process, watched and replaced by a supervisor. For the last two the application is named by a
+            string.
         gil: `"auto"`, `"require"` (refuse to run without the GIL), `"refuse"` (refuse to run with it).
         loops: `"home"`: one asyncio loop, on worker 0; `"per-worker"`: one each, lifespan run once a worker.
         lifespan: `"auto"`, `"on"`, `"off"`, as in uvicorn.
@@ -171,8 +173,6 @@ class ServerConfig:
         for name in ("max_requests", "max_age", "max_rss"):
             if getattr(self, name) and self.isolation != "processes":
                 raise ConfigError(f"{name}: workers are replaced with isolation 'processes' alone")
-        if self.isolation == "interpreters":
-            raise ConfigError(f"isolation: {self.isolation!r} is not there yet; use 'shared'")
         self._check_place()
 
     def _check_place(self) -> None:

@@ -36,7 +36,7 @@ def make_loop(native: Any) -> asyncio.SelectorEventLoop:
     """Make a loop ready to be stepped by the calling thread.
 
     Args:
-        native: the way to the offload pool, for functions that its tasks hand to threads.
+        native: the way to the offload pool, for functions that its tasks hand to threads. None: they get asyncio's.
 
     Threads: call on the worker that will step it.
     """
@@ -45,7 +45,8 @@ def make_loop(native: Any) -> asyncio.SelectorEventLoop:
     loop._run_forever_setup()  # type: ignore[attr-defined]  # made for embedding, CPython 3.13 and later
     asyncio._set_running_loop(None)
     loop._turboapi_native = native  # type: ignore[attr-defined]
-    handoff.connect(loop, native)
+    if native is not None:
+        handoff.connect(loop, native)
     return loop
 
 
@@ -233,15 +234,15 @@ def channel(call: Any) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Aw
     return receive, send
 
 
-async def pump(iterator: Any, stream: Any) -> None:
+async def pump(iterator: Any, push: Callable[[Any], bool], room: Callable[[], Awaitable[Any]]) -> None:
     """Send each item of an async iterator, waiting whenever the stream has no room.
 
     The iterator is closed exactly once, on this loop: at its end, on an error, when the peer leaves, at the drain.
     """
     try:
         async for item in iterator:
-            if not stream.push(item):
-                await stream.room()
+            if not push(item):
+                await room()
     finally:
         close = getattr(iterator, "aclose", None)
         if close is not None:

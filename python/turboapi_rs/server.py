@@ -316,8 +316,8 @@ def make_serving(app: Any, config: ServerConfig, *, is_own: bool = False, fds: l
     Raises:
         ConfigError: a setting is wrong, or `app` is no application.
     """
-    if config.isolation != "shared":
-        raise ConfigError(f"isolation: {config.isolation!r} is for `serve` with the application as a string")
+    if config.isolation == "processes":
+        raise ConfigError("isolation: 'processes' is for `serve` with the application as a string")
     config, line = gil.settle(config)
     if not isinstance(app, Server):
         return Serving(make_core(app, config, fds=fds), config, lambda: None, notice=line)
@@ -336,12 +336,12 @@ def make_serving(app: Any, config: ServerConfig, *, is_own: bool = False, fds: l
 
 
 def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -> CoreServer:
-    """Make the native server of an application: a `Server`, a FastAPI app, or any ASGI 3 app.
+    """Make the native server of an application: a `Server`, a FastAPI app, any ASGI 3 app, or where one is to be found.
 
     Args:
         app: the application.
         config: settings.
-        fds: listening sockets to serve on, in place of those that `config` names.
+        fds: listening sockets to serve on, in place of those that `config` names; other processes serve on them too.
 
     Raises:
         ConfigError: a setting is wrong, or `app` is no application.
@@ -349,8 +349,21 @@ def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -
     set_log_level(config.log_level)
     settings = config.to_core()
     if fds is not None:
-        settings.update(bind="fd", fds=fds)
+        settings.update(bind="fd", fds=fds, shares_listener=True)
     core = CoreServer(settings)
+    if isinstance(app, str):
+        app = AppTarget(app)
+    if config.isolation == "interpreters":
+        if not isinstance(app, AppTarget):
+            raise ConfigError("isolation: 'interpreters' needs the application as a string, such as 'main:app'")
+        # Its static types are made by the interpreter that imports it first, which must be the one that ends last:
+        # CPython 3.13.0 aborts otherwise.
+        import datetime  # noqa: F401
+
+        core.host_isolated(app.target, app.app_dir, app.factory, list(sys.path))
+        return core
+    if isinstance(app, AppTarget):
+        app = app.load()
     if isinstance(app, Server):
         app.install(core)
     elif callable(app):
@@ -404,11 +417,10 @@ def serve(app: Any, config: ServerConfig | None = None, **settings: Any) -> None
     afterwards. On another thread none is handled: use `Server.start` or `testing.LiveServer`, which can be stopped.
     """
     config = ServerConfig.of(config, **settings)
-    if isinstance(app, str):
-        app = AppTarget(app)
     if config.isolation == "processes":
+        app = AppTarget(app) if isinstance(app, str) else app
         return _serve_from_processes(app, config)
-    if isinstance(app, AppTarget):
+    if isinstance(app, AppTarget) and config.isolation == "shared":
         try:
             app = app.load()
         except KeyboardInterrupt:

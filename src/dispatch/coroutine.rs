@@ -9,9 +9,10 @@ use super::service::Local;
 use super::stream::{self, Origin};
 use crate::home_loop::HomeLoop;
 use crate::http1::{FieldBlock, ResponseHead};
+use crate::interp;
+use crate::interp::name;
 use crate::service::{Exchange, ReplyEvent};
 use bytes::Bytes;
-use pyo3::intern;
 use pyo3::prelude::*;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,38 +40,38 @@ fn try_start<'py>(
 ) -> PyResult<()> {
     let task = home.start_task(py, || {
         let made = make()?;
-        if crate::interp::is_coroutine(&made) {
+        if interp::is_coroutine(&made) {
             return Ok(made);
         }
         // A task wants a coroutine; other awaitables are wrapped into one.
-        py.import(intern!(py, "turboapi_rs.guest_loop"))?.getattr(intern!(py, "await_it"))?.call1((made,))
+        py.import(name!(py, "turboapi_rs.guest_loop"))?.getattr(name!(py, "await_it"))?.call1((made,))
     })?;
     let end = HandlerEnd { exchange: exchange.clone(), origin: origin.clone() };
-    if task.call_method0(intern!(py, "done"))?.is_truthy()? {
+    if task.call_method0(name!(py, "done"))?.is_truthy()? {
         end.settle(py, &task);
     } else {
-        task.call_method1(intern!(py, "add_done_callback"), (Bound::new(py, end)?,))?;
+        task.call_method1(name!(py, "add_done_callback"), (end.into_callback(py)?,))?;
     }
     home.notice_work(py)
 }
 
 /// Called by asyncio when a handler's task is done.
-#[pyclass(frozen, module = "turboapi_rs._core")]
 struct HandlerEnd {
     exchange: Arc<Exchange>,
     origin: Origin,
 }
 
-#[pymethods]
 impl HandlerEnd {
-    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
-        self.settle(py, task);
+    /// The object that asyncio calls.
+    fn into_callback(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        interp::callback(py, move |task| {
+            self.settle(task.py(), task);
+            Ok(task.py().None())
+        })
     }
-}
 
-impl HandlerEnd {
     fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
-        let result = task.call_method0(intern!(py, "result")).map_err(Fault::Raised);
+        let result = task.call_method0(name!(py, "result")).map_err(Fault::Raised);
         if let Err(fault) = result.and_then(|result| answer_later(py, result, &self.exchange, &self.origin)) {
             fault.log(py, &self.origin.handler, &self.origin.request);
             fault::abort(&self.exchange);
@@ -121,7 +122,7 @@ pub(super) fn whole_event(classified: Classified<'_>, scratch: Vec<u8>) -> Resul
 /// Is a stream's iterator asynchronous? A fault if it is no iterator at all.
 pub(super) fn check_iterator(iterator: &Bound<'_, PyAny>) -> Result<bool, Fault> {
     let is_async = stream::is_async_iterable(iterator)?;
-    if !is_async && !iterator.hasattr(intern!(iterator.py(), "__iter__"))? {
+    if !is_async && !iterator.hasattr(name!(iterator.py(), "__iter__"))? {
         return Err(Fault::Result("a 5-tuple whose fourth item is no iterator".into()));
     }
     Ok(is_async)

@@ -21,4 +21,4 @@ mod stream;
 pub use call_plan::spec_from;
 pub use earned::{Earned, Pin, RouteState, Thresholds};
 pub use plan::{Param, RouteSpec, ScalarType, Source, Table, Target};
-pub use service::{App, AppFactory, LoopPlacement};
+pub use service::{App, AppFactory, LoopPlacement, PyService};

@@ -63,6 +63,9 @@ pub struct App {
     pub home: Arc<LoopHandle>,
     /// The drain has begun.
     pub draining: Arc<AtomicBool>,
+    /// What handlers are given for a request, where the extension's own class must not be used: the class of
+    /// `turboapi_rs.isolated`.
+    pub request_class: Option<Held<PyAny>>,
 }
 
 /// Makes the service of each worker.
@@ -131,8 +134,10 @@ impl PyService {
         let context = app.context.copy_for_worker(py)?;
         let home = if has_home {
             let handle = if worker.worker == 0 { app.home.clone() } else { Arc::default() };
-            let home = HomeLoop::make(py, handle, app.context.copy_for_worker(py)?, worker.offload.clone())?;
-            if worker.worker == 0 {
+            // Of the native classes none is used where the extension was not loaded.
+            let offload = app.request_class.is_none().then(|| worker.offload.clone());
+            let home = HomeLoop::make(py, handle, app.context.copy_for_worker(py)?, offload)?;
+            if worker.worker == 0 && app.request_class.is_none() {
                 app.home.stand_in.announce(py, &home.event_loop(py))?;
             }
             Some(home)
@@ -457,7 +462,7 @@ impl Local {
             let spec = &away.app.table.routes[index];
             let handler = spec.handler.bind(py);
             let result = away.app.context.run(py, || {
-                spec.earned.call_offloaded(|| call_with(spec, handler, values, &path, &request))
+                spec.earned.call_offloaded(|| call_with(&away.app, index, handler, values, &path, &request))
             })?;
             away.answer(result, exchange, &origin)
         })
@@ -489,7 +494,7 @@ impl Local {
         let spec = &self.app.table.routes[index];
         let origin = origin(spec, &request.head);
         let Some(home) = &self.home else { return fault::abort(exchange) };
-        let make = || call_with(spec, self.handlers[index].bind(py), values, &path, &request);
+        let make = || call_with(&self.app, index, self.handlers[index].bind(py), values, &path, &request);
         coroutine::start(py, home, make, exchange, origin);
     }
 
@@ -505,7 +510,7 @@ impl Local {
         let spec = &self.app.table.routes[index];
         let head = &request.head;
         let handler = self.handlers[index].bind(py);
-        let call = || call_with(spec, handler, values, &path, &request);
+        let call = || call_with(&self.app, index, handler, values, &path, &request);
         let result = self.context.run(py, || spec.earned.call_direct(self.worker, call));
         // Taken, not borrowed: a fallback of the JSON encoder may run Python, which may come back here.
         let mut scratch = self.scratch.take();
@@ -586,7 +591,8 @@ impl Local {
 
 /// Makes the arguments and calls the handler.
 fn call_with<'py>(
-    spec: &RouteSpec,
+    app: &App,
+    index: usize,
     handler: &Bound<'py, PyAny>,
     values: Vec<Value>,
     path: &PathParams,
@@ -601,9 +607,13 @@ fn call_with<'py>(
         _ => Bytes::new(),
     };
     let mut arguments = Vec::with_capacity(values.len());
-    for (value, param) in values.into_iter().zip(&spec.params) {
+    for (value, param) in values.into_iter().zip(&app.table.routes[index].params) {
         let argument = bind::to_python(py, value, param, &body, || {
-            Ok(Bound::new(py, PyRequest::new(request, body.clone(), path))?.into_any())
+            let made = PyRequest::new(request, body.clone(), path);
+            match &app.request_class {
+                Some(class) => made.plain(class.bind(py)),
+                None => Ok(Bound::new(py, made)?.into_any()),
+            }
         })?;
         arguments.push(argument);
     }

@@ -8,12 +8,12 @@
 use super::fault::{self, Fault};
 use super::service::Local;
 use crate::home_loop::HomeLoop;
+use crate::interp::name;
 use crate::interp::{self, Held};
 use crate::service::{Exchange, Inbound, Offload, ReplyEvent};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use std::rc::Rc;
@@ -35,7 +35,7 @@ pub struct Origin {
 
 /// True for an object that is iterated with `async for`.
 pub fn is_async_iterable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    object.hasattr(intern!(object.py(), "__aiter__"))
+    object.hasattr(name!(object.py(), "__aiter__"))
 }
 
 /// Starts an async iterator on the calling thread's loop.
@@ -61,12 +61,12 @@ fn try_start_async(
     exchange: &Arc<Exchange>,
     origin: &Origin,
 ) -> PyResult<()> {
-    let outlet = Bound::new(py, Outlet { exchange: exchange.clone() })?;
-    let pump = py.import(intern!(py, "turboapi_rs.guest_loop"))?.getattr(intern!(py, "pump"))?;
-    let task = home.start_task(py, || pump.call1((iterator, outlet)))?;
+    let (push, room) = outlet(py, exchange)?;
+    let pump = py.import(name!(py, "turboapi_rs.guest_loop"))?.getattr(name!(py, "pump"))?;
+    let task = home.start_task(py, || pump.call1((iterator, push, room)))?;
     let key = local.remember_stream(task.clone().unbind());
     let end = StreamEnd { exchange: exchange.clone(), origin: origin.clone(), key };
-    task.call_method1(intern!(py, "add_done_callback"), (Bound::new(py, end)?,))?;
+    task.call_method1(name!(py, "add_done_callback"), (end.into_callback(py)?,))?;
     let watched = exchange.clone();
     let pumping = task.unbind();
     home.watch(
@@ -74,7 +74,7 @@ fn try_start_async(
         Box::new(move |py, cx| match watched.poll_inbound(cx) {
             // The peer is gone, or the response is whole: a producer that still runs is told at once.
             Poll::Ready(Inbound::Closed(_)) => {
-                Poll::Ready(pumping.call_method0(py, intern!(py, "cancel")).map(|_| py.None()))
+                Poll::Ready(pumping.call_method0(py, name!(py, "cancel")).map(|_| py.None()))
             }
             Poll::Ready(Inbound::Body(..)) => Poll::Ready(Ok(py.None())),
             Poll::Pending => Poll::Pending,
@@ -83,54 +83,63 @@ fn try_start_async(
     home.notice_work(py)
 }
 
-/// What `guest_loop.pump` sends items through.
-#[pyclass(frozen, module = "turboapi_rs._core")]
-struct Outlet {
-    exchange: Arc<Exchange>,
-}
-
-#[pymethods]
-impl Outlet {
-    /// Queues one item. False when the producer should wait for `room()` before the next.
-    fn push(&self, item: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// What `guest_loop.pump` sends items through: `push(item)`, false when the producer should await `room()` before the
+/// next one.
+fn outlet<'py>(
+    py: Python<'py>,
+    exchange: &Arc<Exchange>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let into = exchange.clone();
+    let push = interp::callback(py, move |item| {
         let data = item_bytes(item)?;
         // A refused item means that nobody is left to read it; the watch cancels the pump.
-        let _ = self.exchange.push(ReplyEvent::Chunk(data));
+        let _ = into.push(ReplyEvent::Chunk(data));
         let mut context = Context::from_waker(Waker::noop());
-        Ok(self.exchange.poll_room(&mut context).is_ready())
-    }
-
-    /// Done when there is room.
-    fn room<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let has_room = into.poll_room(&mut context).is_ready();
+        Ok(has_room.into_pyobject(item.py())?.to_owned().into_any().unbind())
+    })?;
+    let of = exchange.clone();
+    let room = interp::callback0(py, move |py| {
         let home = HomeLoop::current()
             .ok_or_else(|| PyRuntimeError::new_err("not on an event loop of the server"))?;
-        let exchange = self.exchange.clone();
-        home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
-    }
+        let exchange = of.clone();
+        let waited = home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))?;
+        Ok(waited.unbind())
+    })?;
+    Ok((push, room))
 }
 
 /// Called by asyncio when a pump is done.
-#[pyclass(frozen, module = "turboapi_rs._core")]
 struct StreamEnd {
     exchange: Arc<Exchange>,
     origin: Origin,
     key: u64,
 }
 
-#[pymethods]
 impl StreamEnd {
-    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+    /// The object that asyncio calls.
+    fn into_callback(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        interp::callback(py, move |task| {
+            self.settle(task.py(), task);
+            Ok(task.py().None())
+        })
+    }
+
+    fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
         if let Some(local) = Local::current() {
             local.forget_stream(self.key);
         }
-        let result = task.call_method0(intern!(py, "result"));
+        let result = task.call_method0(name!(py, "result"));
         let is_closed = self.exchange.closed().is_some();
         match result {
             Ok(_) => {
                 let _ = self.exchange.push(ReplyEvent::End);
             }
             Err(raised) => {
-                let cancelled = raised.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py);
+                let cancelled = task
+                    .call_method0(name!(py, "cancelled"))
+                    .and_then(|answer| answer.is_truthy())
+                    .unwrap_or(false);
                 if !cancelled {
                     Fault::Raised(raised).log(py, &self.origin.handler, &self.origin.request);
                 } else if !is_closed {
@@ -291,7 +300,7 @@ impl SyncStream {
         let Some(iterator) = iterator else { return };
         fault::abort(&self.exchange);
         let iterator = iterator.bind(py);
-        let closed = match iterator.getattr_opt(intern!(py, "close")) {
+        let closed = match iterator.getattr_opt(name!(py, "close")) {
             Ok(Some(close)) => close.call0().map(drop),
             Ok(None) => Ok(()),
             Err(raised) => Err(raised),

@@ -8,10 +8,10 @@
 mod driven;
 mod handoff;
 
+use crate::interp::name;
 use crate::interp::{self, BaseContext};
 use crate::service::{GuestLoop, NextStep, Offload};
 use parking_lot::Mutex;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::cell::{Cell, RefCell};
@@ -161,7 +161,8 @@ thread_local! {
 }
 
 impl HomeLoop {
-    /// Makes the loop of the calling worker, and makes it the thread's current one.
+    /// Makes the loop of the calling worker, and makes it the thread's current one. With a way to the offload pool, unless
+    /// that is left out.
     ///
     /// # Errors
     /// asyncio's own, such as too few descriptors.
@@ -169,12 +170,15 @@ impl HomeLoop {
         py: Python<'_>,
         handle: Arc<LoopHandle>,
         context: BaseContext,
-        offload: Offload,
+        offload: Option<Offload>,
     ) -> PyResult<Rc<Self>> {
         let guest = py.import("turboapi_rs.guest_loop")?;
         let asyncio = py.import("asyncio")?;
-        let event_loop =
-            guest.getattr("make_loop")?.call1((Bound::new(py, Handoff::new(handle.clone(), offload))?,))?;
+        let handoff = match offload {
+            Some(offload) => Bound::new(py, Handoff::new(handle.clone(), offload))?.into_any(),
+            None => py.None().into_bound(py),
+        };
+        let event_loop = guest.getattr("make_loop")?.call1((handoff,))?;
         let fd: RawFd = event_loop.getattr("_selector")?.call_method0("fileno")?.extract()?;
         let task_arguments = PyDict::new(py);
         task_arguments.set_item("loop", &event_loop)?;
@@ -230,7 +234,7 @@ impl HomeLoop {
     ) -> PyResult<Bound<'py, PyAny>> {
         let arguments = self.task_arguments.bind(py).copy()?;
         let context = self.context.fresh(py)?;
-        arguments.set_item(intern!(py, "context"), context)?;
+        arguments.set_item(name!(py, "context"), context)?;
         self.with_running(py, || {
             let coroutine = make()?;
             self.task_type.bind(py).call((coroutine,), Some(&arguments))
@@ -242,7 +246,7 @@ impl HomeLoop {
     /// # Errors
     /// asyncio's own.
     pub fn call_soon<'py>(&self, py: Python<'py>, callback: Bound<'py, PyAny>) -> PyResult<()> {
-        self.event_loop.bind(py).call_method1(intern!(py, "call_soon"), (callback,)).map(drop)
+        self.event_loop.bind(py).call_method1(name!(py, "call_soon"), (callback,)).map(drop)
     }
 
     /// Asks for a step.
@@ -274,7 +278,7 @@ impl HomeLoop {
 
     /// A new future of this loop.
     fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.event_loop.bind(py).call_method0(intern!(py, "create_future"))
+        self.event_loop.bind(py).call_method0(name!(py, "create_future"))
     }
 
     /// An awaitable that is already done, with `value`.
@@ -283,7 +287,7 @@ impl HomeLoop {
     /// asyncio's own.
     pub fn ready_with<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let future = self.future(py)?;
-        future.call_method1(intern!(py, "set_result"), (value,))?;
+        future.call_method1(name!(py, "set_result"), (value,))?;
         Ok(future)
     }
 
@@ -327,7 +331,7 @@ impl HomeLoop {
             return Ok(());
         };
         // A future that its waiter cancelled takes nothing out of the exchange.
-        if waiting.future.bind(py).call_method0(intern!(py, "done"))?.is_truthy()? {
+        if waiting.future.bind(py).call_method0(name!(py, "done"))?.is_truthy()? {
             return Ok(());
         }
         let waker = waiting.waker.clone();
@@ -337,17 +341,17 @@ impl HomeLoop {
                 Ok(())
             }
             Poll::Ready(Ok(value)) => {
-                waiting.future.bind(py).call_method1(intern!(py, "set_result"), (value,)).map(drop)
+                waiting.future.bind(py).call_method1(name!(py, "set_result"), (value,)).map(drop)
             }
             Poll::Ready(Err(fault)) => {
-                waiting.future.bind(py).call_method1(intern!(py, "set_exception"), (fault,)).map(drop)
+                waiting.future.bind(py).call_method1(name!(py, "set_exception"), (fault,)).map(drop)
             }
         }
     }
 
     fn timers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         // `_run_once` may bind the list anew, so it is read each time.
-        Ok(self.event_loop.bind(py).getattr(intern!(py, "_scheduled"))?.cast_into::<PyList>()?)
+        Ok(self.event_loop.bind(py).getattr(name!(py, "_scheduled"))?.cast_into::<PyList>()?)
     }
 
     fn take_mail(self: &Rc<Self>, py: Python<'_>) {
@@ -389,8 +393,8 @@ impl HomeLoop {
         if timers.is_empty() {
             return Ok(NextStep::Idle);
         }
-        let when: f64 = timers.get_item(0)?.getattr(intern!(py, "_when"))?.extract()?;
-        let now: f64 = self.event_loop.bind(py).call_method0(intern!(py, "time"))?.extract()?;
+        let when: f64 = timers.get_item(0)?.getattr(name!(py, "_when"))?.extract()?;
+        let now: f64 = self.event_loop.bind(py).call_method0(name!(py, "time"))?.extract()?;
         let wait = Duration::try_from_secs_f64((when - now).max(0.0)).unwrap_or(Duration::from_secs(3600));
         Ok(NextStep::At(Instant::now() + wait))
     }

@@ -3,17 +3,21 @@
 //! Owns: the drop. Rule: a plain `Py<T>` is dropped attached (a drop elsewhere aborts, see `.cargo/config.toml`); what
 //! can end up in a waker, a queue or a buffer of the kernel's is wrapped in [`Held`], which attaches to let go.
 
+use super::isolate::InterpreterId;
 use pyo3::prelude::*;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
 /// Owns one reference; attaches by itself when dropped.
-pub struct Held<T>(ManuallyDrop<Py<T>>);
+pub struct Held<T> {
+    reference: ManuallyDrop<Py<T>>,
+    home: InterpreterId,
+}
 
 impl<T> Held<T> {
-    /// Wraps a reference.
+    /// Wraps a reference. Attached, as everybody is who has a reference to give.
     pub fn new(reference: Py<T>) -> Self {
-        Held(ManuallyDrop::new(reference))
+        Held { reference: ManuallyDrop::new(reference), home: InterpreterId::current() }
     }
 }
 
@@ -27,7 +31,7 @@ impl<T> Deref for Held<T> {
     type Target = Py<T>;
 
     fn deref(&self) -> &Py<T> {
-        &self.0
+        &self.reference
     }
 }
 
@@ -36,8 +40,14 @@ impl<T> Drop for Held<T> {
         // An interpreter that is ending cannot be attached to; its memory goes with the process, so the reference is
         // left behind in that case.
         Python::try_attach(|_py| {
+            // (`no_cross_interpreter`) A thread without a state is attached to the main interpreter, which must not
+            // touch what another one made. That one has ended, or is ending: its memory goes with it.
+            if self.home != InterpreterId::current() {
+                log::debug!("a reference outlived its interpreter");
+                return;
+            }
             // SAFETY: `drop` runs once, and nothing reads the field afterwards.
-            unsafe { ManuallyDrop::drop(&mut self.0) }
+            unsafe { ManuallyDrop::drop(&mut self.reference) }
         });
     }
 }

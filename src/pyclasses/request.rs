@@ -8,7 +8,7 @@ use crate::interp;
 use crate::service::{self, Ends};
 use bytes::Bytes;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::sync::Arc;
 
 /// One request, whole: head and body.
@@ -29,6 +29,28 @@ impl Request {
             path_params: path_params.to_vec(),
             ends: request.ends.clone(),
         }
+    }
+
+    /// The same request as an instance of a plain Python class, `turboapi_rs.isolated.Request`.
+    ///
+    /// # Errors
+    /// The class's own.
+    pub fn plain<'py>(&self, class: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = class.py();
+        let arguments = [
+            self.method(py).into_any(),
+            self.path(py).into_any(),
+            self.raw_path(py).into_any(),
+            self.query_string(py).into_any(),
+            self.query_params(py)?.into_any(),
+            self.path_params(py)?.into_any(),
+            self.headers(py)?.into_any(),
+            self.body(py).into_any(),
+            PyString::new(py, self.http_version()).into_any(),
+            self.client().into_pyobject(py)?,
+            PyString::new(py, &String::from_utf8_lossy(self.head.target())).into_any(),
+        ];
+        class.call1(PyTuple::new(py, arguments)?)
     }
 }
 

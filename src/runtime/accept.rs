@@ -103,6 +103,10 @@ impl Acceptor {
         let canceller = self.canceller.borrow_mut().take();
         let _cancelled = canceller.map(Canceller::cancel);
         poll_fn(|cx| self.ended.poll(cx)).await;
+        if worker.config.shares_listener {
+            // What waits there is for them. Nor may the socket be made non-blocking: they would see it, too.
+            return;
+        }
         if let Err(error) = self.raw.set_nonblocking(true) {
             return log::error!("the listening socket cannot be emptied: {error}");
         }

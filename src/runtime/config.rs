@@ -92,6 +92,8 @@ pub struct RuntimeConfig {
     /// Other processes of this user may listen on the same port, and share its connections (SO_REUSEPORT). Off: a port
     /// that is in use is an error, though the workers of this server share it among themselves.
     pub shares_port: bool,
+    /// Other processes accept from the same inherited socket, and may go on when this one drains.
+    pub shares_listener: bool,
     /// Worker threads. 0: one per available core.
     pub workers: usize,
     /// Driver asked for.
@@ -122,6 +124,7 @@ impl Default for RuntimeConfig {
             bind: vec![Bind::Tcp("127.0.0.1".to_owned(), 8000)],
             uds_mode: None,
             shares_port: false,
+            shares_listener: false,
             workers: 0,
             driver: DriverChoice::Auto,
             limits: Limits::default(),

@@ -29,7 +29,6 @@ use listen::SocketFile;
 use offload::Pool;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 use worker::WorkerPlan;
 
 /// A started server. Dropping it does not stop it.
@@ -55,8 +54,15 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
     let control = Control::new(workers);
     let enter = factory.clone();
     let pool = Pool::new(config.offload_threads, config.offload_queue, move |run| enter.enter_thread(run));
+    let own_pool = |worker: usize| {
+        let (enter, share) = (factory.clone(), |total: usize| total.div_ceil(workers));
+        Pool::new(share(config.offload_threads), share(config.offload_queue), move |run| {
+            enter.enter_own_pool(worker, run);
+        })
+    };
     let mut threads = Vec::with_capacity(workers);
     for (index, sockets) in bound.per_worker.into_iter().enumerate() {
+        let own_pool = factory.has_own_pools().then(|| own_pool(index));
         let plan = WorkerPlan {
             index,
             workers,
@@ -64,7 +70,8 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
             sockets,
             config: config.clone(),
             control: control.clone(),
-            offload: Offload::new(pool.clone()),
+            offload: Offload::new(own_pool.clone().unwrap_or_else(|| pool.clone())),
+            own_pool,
         };
         let factory = factory.clone();
         let spawned = std::thread::Builder::new()
@@ -81,9 +88,6 @@ pub fn start<F: ServiceFactory>(config: RuntimeConfig, factory: Arc<F>) -> Resul
     }
     Ok(RunningServer { control, threads, pool, addresses, files: bound.files, driver })
 }
-
-/// How long jobs that block are waited for at the end.
-const OFFLOAD_GRACE: Duration = Duration::from_secs(5);
 
 impl RunningServer {
     /// Waits until every worker accepts, or the start has failed (then all workers have ended, or soon will).
@@ -130,7 +134,7 @@ impl RunningServer {
                 fault = Some(format!("worker {index} died"));
             }
         }
-        self.pool.end(OFFLOAD_GRACE);
+        self.pool.end(offload::END_GRACE);
         self.files.iter().for_each(SocketFile::remove);
         fault.map_or(Ok(()), Err)
     }

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// An idle thread ends after this. tokio: 10 s.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How long jobs that block are waited for at the end.
+pub const END_GRACE: Duration = Duration::from_secs(5);
+
 /// Stack of a worker or pool thread, in bytes: address space, of which only what is used costs memory.
 ///
 /// CPython bounds its recursion in C by a count that supposes the 8 MiB of a main thread on Linux; the 2 MiB that Rust

@@ -32,6 +32,9 @@ pub enum Phase {
     Linger,
 }
 
+/// What a connection without any request yet may still get in the drain. nginx waits for the whole time of a head.
+const FRESH_GRACE: Duration = Duration::from_secs(1);
+
 /// One connection.
 #[derive(Debug)]
 pub struct Slot {
@@ -41,6 +44,8 @@ pub struct Slot {
     has_expired: Cell<bool>,
     is_cut: Cell<bool>,
     is_reading_shut: Cell<bool>,
+    /// No request has come yet.
+    is_fresh: Cell<bool>,
     /// Wakes the connection's task while it waits for its application.
     waker: RefCell<Option<Waker>>,
 }
@@ -54,6 +59,7 @@ impl Slot {
             has_expired: Cell::new(false),
             is_cut: Cell::new(false),
             is_reading_shut: Cell::new(false),
+            is_fresh: Cell::new(true),
             waker: RefCell::new(None),
         }
     }
@@ -62,6 +68,23 @@ impl Slot {
     pub fn wait_for(&self, phase: Phase, deadline: Option<Instant>) {
         self.phase.set(phase);
         self.deadline.set(deadline);
+    }
+
+    /// A request has come.
+    pub fn note_request(&self) {
+        self.is_fresh.set(false);
+    }
+
+    /// Says, in the drain, that no more requests are waited for.
+    ///
+    /// Of a connection that was just accepted the first request may still be on its way. Where other processes go on
+    /// serving the same socket, its client has no reason to expect an end: it gets a moment's grace.
+    pub fn end_idle(&self, now: Instant, others_go_on: bool) {
+        if others_go_on && self.is_fresh.get() {
+            self.deadline.set(Some(now + FRESH_GRACE));
+        } else {
+            self.shut_reading();
+        }
     }
 
     /// What is waited for.
@@ -218,10 +241,10 @@ impl Slots {
     }
 
     /// Ends the reading side of idle ones: what the kernel already has is still read and answered, then comes the end.
-    pub fn shut_idle(&self) {
+    pub fn shut_idle(&self, now: Instant, others_go_on: bool) {
         for slot in self.table.borrow().iter().flatten() {
             if slot.phase.get() == Phase::Idle {
-                slot.shut_reading();
+                slot.end_idle(now, others_go_on);
             }
         }
     }

@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::config::{Driver, RuntimeConfig, StartError};
 use super::control::{Control, Gate, Order, RequestCount};
 use super::guest;
+use super::offload::{Pool, END_GRACE};
 use super::signal::{Signal, Turns};
 use super::slots::Slots;
 use super::stream::RawListener;
@@ -33,6 +34,8 @@ pub struct WorkerPlan {
     pub config: RuntimeConfig,
     pub control: Arc<Control>,
     pub offload: Offload,
+    /// The pool that `offload` leads to, if it is this worker's alone.
+    pub own_pool: Option<Arc<Pool>>,
 }
 
 /// A worker's state, shared by its tasks.
@@ -80,11 +83,15 @@ pub fn run<F: ServiceFactory>(plan: WorkerPlan, factory: &F) -> bool {
     let index = plan.index;
     let mut plan = Some(plan);
     let lived = catch_unwind(AssertUnwindSafe(|| {
-        factory.enter_thread(&mut || {
-            let Some(plan) = plan.take() else { return };
+        factory.enter_worker(index, &mut || {
+            let Some(mut plan) = plan.take() else { return };
+            let own_pool = plan.own_pool.take();
             let control = plan.control.clone();
             if let Err(error) = run_inside(plan, factory) {
                 control.fail(StartError::Thread(format!("worker {index}: {error}")));
+            }
+            if let Some(pool) = own_pool {
+                pool.end(END_GRACE);
             }
         });
     }));
@@ -134,7 +141,7 @@ fn run_on_uring<F: ServiceFactory>(mut plan: WorkerPlan, factory: &F) -> io::Res
 }
 
 async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
-    let WorkerPlan { index, workers, driver, sockets, config, control, offload } = plan;
+    let WorkerPlan { index, workers, driver, sockets, config, control, offload, own_pool: _ } = plan;
     let service = match factory.make(WorkerContext { worker: index, workers, offload }) {
         Ok(service) => service,
         Err(message) => return control.fail(StartError::Service(message)),
@@ -270,7 +277,7 @@ async fn serve<S: Service>(
     for acceptor in acceptors {
         acceptor.stop(worker).await;
     }
-    worker.slots.shut_idle();
+    worker.slots.shut_idle(worker.clock.read(), worker.config.shares_listener);
     worker.service.begin_drain();
     poll_fn(|cx| match emptied(worker, cx) {
         Poll::Pending => control.poll_order(index, Order::Cut, cx),

@@ -29,6 +29,21 @@ pub trait ServiceFactory: Send + Sync + 'static {
         run();
     }
 
+    /// As `enter_thread`, for the thread of that worker. The threads of its own pool have ended when `run` returns.
+    fn enter_worker(&self, _worker: usize, run: &mut dyn FnMut()) {
+        self.enter_thread(run);
+    }
+
+    /// Has each worker an offload pool of its own? Otherwise all share one.
+    fn has_own_pools(&self) -> bool {
+        false
+    }
+
+    /// As `enter_thread`, for a thread of the pool that belongs to that worker.
+    fn enter_own_pool(&self, _worker: usize, run: &mut dyn FnMut()) {
+        self.enter_thread(run);
+    }
+
     /// Makes the service of a worker, on its thread, before anything is accepted.
     ///
     /// # Errors

@@ -311,6 +311,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
 
     /// Finds what is to be done with a request. `None`: its body is gathered first.
     fn begin(&mut self, head: RequestHead) -> Result<Option<Step<S>>, ConnError> {
+        self.slot.note_request();
         if self.worker.is_busy() {
             let context = self.context_of(&head);
             self.put_busy(&context);
@@ -458,7 +459,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
             self.slot.wait_for(Phase::Idle, Some(now + timeouts.keep_alive));
             if self.worker.draining.is_set() {
                 // What was sent before the drain is still found by the read.
-                self.slot.shut_reading();
+                self.slot.end_idle(now, self.worker.config.shares_listener);
             }
             self.wire.shrink();
         } else if !self.conn.is_drained() {

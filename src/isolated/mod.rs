@@ -1,0 +1,210 @@
+//! Workers with interpreters of their own.
+//!
+//! Owns: loading the application into each worker's interpreter, the tables that come of it.
+//! Does not own: making interpreters (`interp::isolate`), calling handlers: that is `dispatch`, unchanged, so that the
+//! same requests get the same bytes (docs/decisions/0010-own-interpreters.md).
+//! Rule (`no_cross_interpreter`): a worker's objects are made, used and dropped on its own threads; nothing here outlives
+//! its interpreter. Nothing on this path uses what PyO3 keeps once for the process: `intern!`, `#[pyclass]`, imported
+//! exceptions, `PyOnceLock`.
+
+use crate::asgi::TrustedProxies;
+use crate::dispatch::{
+    App, AppFactory, Earned, LoopPlacement, Param, Pin, PyService, RouteSpec, Table, Thresholds,
+};
+use crate::interp::{self, BaseContext, Held, OwnInterpreter};
+use crate::service::{ServiceFactory, WorkerContext};
+use crate::static_cache::StaticResponse;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Where each worker finds the application.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// `module:attribute`.
+    pub target: String,
+    /// In front of the import path.
+    pub app_dir: String,
+    /// Call the attribute to get the application.
+    pub factory: bool,
+    /// The import path.
+    pub path: Vec<String>,
+}
+
+/// Reads one parameter of a route as `CoreServer.route` is told it.
+pub type ReadParam = fn(&Bound<'_, PyAny>) -> PyResult<Param>;
+
+/// Makes each worker's interpreter, and its service in it.
+pub struct IsolatedFactory {
+    source: Source,
+    read_param: ReadParam,
+    thresholds: Thresholds,
+    /// By worker, while its interpreter lives.
+    interpreters: Vec<Mutex<Option<OwnInterpreter>>>,
+}
+
+/// In front of a message that is one line for the user: the application, or the machine, is not fit for this isolation.
+pub const REFUSED: &str = "refused: ";
+
+thread_local! {
+    /// Why this worker has no interpreter.
+    static REASON: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+impl IsolatedFactory {
+    /// For so many workers.
+    pub fn new(source: Source, workers: usize, read_param: ReadParam, thresholds: Thresholds) -> Self {
+        IsolatedFactory {
+            source,
+            read_param,
+            thresholds,
+            interpreters: (0..workers).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl ServiceFactory for IsolatedFactory {
+    type Service = PyService;
+
+    fn enter_worker(&self, worker: usize, run: &mut dyn FnMut()) {
+        let slot = &self.interpreters[worker];
+        interp::in_own_interpreter(&mut |made| {
+            match made {
+                Ok(own) => *slot.lock() = Some(own),
+                Err(reason) => REASON.set(Some(reason)),
+            }
+            run();
+            if slot.lock().take().is_some() {
+                leave();
+            }
+        });
+    }
+
+    fn has_own_pools(&self) -> bool {
+        true
+    }
+
+    fn enter_own_pool(&self, worker: usize, run: &mut dyn FnMut()) {
+        let own = *self.interpreters[worker].lock();
+        match own {
+            Some(own) => interp::in_thread_state_of(own, run),
+            None => log::error!("worker {worker}: a thread of its pool came after its end"),
+        }
+    }
+
+    fn make(&self, worker: WorkerContext) -> Result<PyService, String> {
+        if let Some(reason) = REASON.take() {
+            return Err(format!(
+                "{REFUSED}isolation: no interpreter could be made for worker {}: {reason}",
+                worker.worker
+            ));
+        }
+        interp::attach(|py| {
+            let app = self.load(py)?;
+            // The only worker of its kind.
+            AppFactory(Arc::new(app)).make(WorkerContext { worker: 0, workers: 1, offload: worker.offload })
+        })
+    }
+}
+
+impl IsolatedFactory {
+    /// Imports the application into the interpreter of the calling thread.
+    fn load(&self, py: Python<'_>) -> Result<App, String> {
+        let source = &self.source;
+        let loaded = set_import_path(py, &source.path)
+            .and_then(|()| py.import("turboapi_rs.isolated"))
+            .and_then(|module| {
+                module.getattr("load")?.call1((&source.target, &source.app_dir, source.factory))
+            })
+            .and_then(|loaded| Ok(loaded.cast_into::<PyTuple>()?))
+            .map_err(|raised| interp::traceback(py, &raised))?;
+        self.app(py, &loaded).map_err(|raised| match raised.is_instance_of::<PyValueError>(py) {
+            true => format!("{REFUSED}{}", raised.value(py)),
+            false => interp::traceback(py, &raised),
+        })
+    }
+
+    /// What `turboapi_rs.isolated.load` gives: an error line, routes, static responses, the class of requests.
+    fn app(&self, py: Python<'_>, loaded: &Bound<'_, PyTuple>) -> PyResult<App> {
+        let refusal = loaded.get_item(0)?;
+        if !refusal.is_none() {
+            return Err(PyValueError::new_err(refusal.extract::<String>()?));
+        }
+        let mut table = Table::default();
+        for route in loaded.get_item(1)?.cast::<PyList>()? {
+            self.add_route(&mut table, route.cast::<PyTuple>()?)?;
+        }
+        for response in loaded.get_item(2)?.cast::<PyList>()? {
+            add_static(&mut table, response.cast::<PyTuple>()?)?;
+        }
+        Ok(App {
+            table,
+            asgi: None,
+            root_path: String::new(),
+            proxies: TrustedProxies::parse(""),
+            lifespan: "off".to_owned(),
+            placement: LoopPlacement::PerWorker,
+            context: BaseContext::capture(py)?,
+            home: Arc::default(),
+            draining: Arc::default(),
+            request_class: Some(Held::new(loaded.get_item(3)?.unbind())),
+        })
+    }
+
+    fn add_route(&self, table: &mut Table, route: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let (method, path): (String, String) = (route.get_item(0)?.extract()?, route.get_item(1)?.extract()?);
+        let name: String = route.get_item(3)?.extract()?;
+        let mut params = Vec::new();
+        for param in route.get_item(4)?.cast::<PyList>()? {
+            params.push((self.read_param)(&param)?);
+        }
+        let handler = Held::new(route.get_item(2)?.unbind());
+        let pin: String = route.get_item(6)?.extract()?;
+        let pin = Pin::from_name(&pin)
+            .ok_or_else(|| PyValueError::new_err(format!("{pin:?} is no pin of {name}")))?;
+        let earned = Arc::new(Earned::new(&method, &path, &name, pin, self.thresholds));
+        let is_async = route.get_item(5)?.is_truthy()?;
+        let spec = RouteSpec { handler, name: name.clone(), params, is_async, earned };
+        table
+            .add_route(&method, &path, spec)
+            .map_err(|fault| PyValueError::new_err(format!("route {method} {path} ({name}): {fault}")))
+    }
+}
+
+fn add_static(table: &mut Table, response: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let path: String = response.get_item(0)?.extract()?;
+    let content_type: String = response.get_item(2)?.extract()?;
+    let body: Bound<'_, pyo3::types::PyBytes> = response.get_item(3)?.cast_into()?;
+    let mut headers: Vec<(String, String)> = Vec::new();
+    for pair in response.get_item(4)?.cast::<PyList>()? {
+        headers.push(pair.extract()?);
+    }
+    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let rendered = StaticResponse::render(response.get_item(1)?.extract()?, &content_type, pairs, body)
+        .map_err(|fault| {
+            PyValueError::new_err(format!("static response {path}: header: {}", fault.reason()))
+        })?;
+    table
+        .add_static(&path, rendered)
+        .map_err(|fault| PyValueError::new_err(format!("static response {path}: {fault}")))
+}
+
+/// The last words in an interpreter: threads that the application started are waited for, as at the end of any program.
+fn leave() {
+    interp::attach(|py| {
+        let left =
+            py.import("turboapi_rs.isolated").and_then(|module| module.getattr("leave")?.call0().map(drop));
+        if let Err(raised) = left {
+            log::error!("an interpreter was not left in order: {raised}");
+        }
+    });
+}
+
+fn set_import_path(py: Python<'_>, path: &[String]) -> PyResult<()> {
+    py.import("sys")?.setattr("path", PyList::new(py, path)?)
+}
