@@ -50,10 +50,19 @@ for target in "${targets[@]}"; do
       continue
     fi
     features=(--features python)
-    # CPython itself leaks locks at its exit. The flags of .cargo/config.toml give way to cargo-fuzz's own.
-    environment=(PYO3_PYTHON="$PYTHON" ASAN_OPTIONS=detect_leaks=0 RUSTFLAGS="--cfg pyo3_disable_reference_pool"
+    # The flags of .cargo/config.toml give way to cargo-fuzz's own.
+    build=(env PYO3_PYTHON="$PYTHON" RUSTFLAGS="--cfg pyo3_disable_reference_pool")
+    # For the run alone: a build runs other interpreters, which PYTHONHOME would lead astray. CPython itself leaks locks at
+    # its exit.
+    environment=("${build[@]:1}" ASAN_OPTIONS=detect_leaks=0
       PYTHONHOME="$("$PYTHON" -c 'import sys; print(sys.base_prefix)')"
       PYTHONPATH="$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):$PWD/..")
+    if ! "${build[@]}" "${fuzz[@]}" build "${features[@]}" "$target" >"$log" 2>&1 </dev/null; then
+      failed=$((failed + 1))
+      tail -40 "$log"
+      echo "fuzz: $target FAILED: it does not build"
+      continue
+    fi
   fi
   if env "${environment[@]}" "${fuzz[@]}" run "${features[@]}" "$target" "corpus/$target" "seeds/$target" -- "${options[@]}" >"$log" 2>&1 </dev/null; then
     passed=$((passed + 1))
