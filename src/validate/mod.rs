@@ -165,7 +165,12 @@ impl Compiled {
     }
 
     fn walk<'a>(&'a self, text: &'a [u8]) -> Walk<'a> {
-        Walk { definitions: &self.definitions, report: Report::default(), tape: Recorder::new(text) }
+        Walk {
+            definitions: &self.definitions,
+            report: Report::default(),
+            tape: Recorder::new(text),
+            steps_left: FEWEST_STEPS + STEPS_OF_A_BYTE * text.len() as u64,
+        }
     }
 
     fn leave_to_pydantic(&self, tape: &mut Recorder<'_>, value: Value<'_>) {
@@ -190,3 +195,9 @@ impl Compiled {
 
 /// Bytes of a body up to which places in it are named by 32 bits.
 const MAX_BODY_BYTES: usize = u32::MAX as usize;
+
+/// Values that a walk looks at, some of them many times over in unions within each other; beyond these, Pydantic judges.
+///
+/// A record takes a step for some 10 bytes, and a union of 10 choices makes 20 of it.
+const STEPS_OF_A_BYTE: u64 = 16;
+const FEWEST_STEPS: u64 = 10_000;

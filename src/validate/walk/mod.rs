@@ -27,6 +27,7 @@ pub(super) struct Walk<'a> {
     pub definitions: &'a [Node],
     pub report: Report,
     pub tape: Recorder<'a>,
+    pub steps_left: u64,
 }
 
 impl Walk<'_> {
@@ -80,6 +81,7 @@ impl Walk<'_> {
     }
 
     fn node(&mut self, node: &Node, value: &Value<'_>, path: &Path<'_>) -> Judged {
+        self.steps_left = self.steps_left.checked_sub(1).ok_or(Unsure)?;
         match node {
             Node::Opaque => Err(Unsure),
             Node::Any => {
