@@ -47,6 +47,8 @@ pub enum AppFault {
     BodyTooLong,
     /// Its body is shorter than the length it had announced.
     BodyTooShort,
+    /// A file that was being sent has become shorter.
+    FileTooShort,
 }
 
 impl fmt::Display for AppFault {
@@ -55,6 +57,7 @@ impl fmt::Display for AppFault {
             AppFault::Aborted => "the application gave up",
             AppFault::BodyTooLong => "the body is longer than its content-length",
             AppFault::BodyTooShort => "the body is shorter than its content-length",
+            AppFault::FileTooShort => "the file became shorter while it was sent",
         })
     }
 }

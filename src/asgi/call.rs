@@ -7,7 +7,7 @@
 use crate::home_loop::HomeLoop;
 use crate::http1::{FieldBlock, ResponseHead};
 use crate::interp;
-use crate::service::{CloseReason, Exchange, Inbound, ReplyEvent};
+use crate::service::{CloseReason, Exchange, FilePart, Inbound, ReplyEvent};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
@@ -116,6 +116,12 @@ impl AsgiCall {
                 }
                 let exchange = slf.get().exchange.clone();
                 home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
+            }
+            "http.response.pathsend" => {
+                slf.get().send_path(message)?;
+                // As a server that writes each piece: done when the file is sent, or nobody is left to take it.
+                let exchange = slf.get().exchange.clone();
+                home.wait(py, Box::new(move |py, cx| exchange.poll_flushed(cx).map(|_| Ok(py.None()))))
             }
             other => {
                 Err(PyRuntimeError::new_err(format!("unexpected ASGI message '{other}' in an HTTP response")))
@@ -226,6 +232,61 @@ impl AsgiCall {
             }
         }
         Ok(more)
+    }
+}
+
+impl AsgiCall {
+    /// Answers with a file, as the extension `http.response.pathsend` asks: its body is the whole file.
+    fn send_path(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = message.py();
+        let path: std::path::PathBuf = required(message, intern!(py, "path"))?.extract()?;
+        if !path.is_absolute() {
+            return Err(PyValueError::new_err(format!(
+                "ASGI message 'http.response.pathsend': the path {} is not absolute",
+                path.display()
+            )));
+        }
+        if !matches!(*self.order.lock(), Order::ExpectFirstBody(_)) {
+            return Err(PyRuntimeError::new_err(
+                "ASGI message 'http.response.pathsend' must follow 'http.response.start' at once",
+            ));
+        }
+        let (file, length) = py.detach(|| -> std::io::Result<_> {
+            let file = std::fs::File::open(&path)?;
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(std::io::Error::other("not a regular file"));
+            }
+            Ok((file, metadata.len()))
+        })?;
+        let mut order = self.order.lock();
+        let Order::ExpectFirstBody(mut head) = std::mem::replace(&mut *order, Order::Complete) else {
+            return Err(PyRuntimeError::new_err("two ASGI messages at once"));
+        };
+        let length = match head.fields.content_length() {
+            // A file that grew since it was looked at is sent as far as was announced.
+            Some(told) if told <= length => told,
+            Some(told) => {
+                *order = Order::ExpectFirstBody(head);
+                return Err(PyRuntimeError::new_err(format!(
+                    "content-length is {told}, and the file {} has {length} bytes",
+                    path.display()
+                )));
+            }
+            None => {
+                if crate::http1::status_allows_body(head.status) {
+                    let pushed = head.fields.push(b"content-length", length.to_string().as_bytes());
+                    pushed.map_err(|fault| PyValueError::new_err(fault.reason()))?;
+                }
+                length
+            }
+        };
+        let part = FilePart { file: Arc::new(file), offset: 0, length };
+        // Refused when the peer is gone: the application is not told (ASGI 2.3).
+        let _ = self.exchange.push(ReplyEvent::Head(head));
+        let _ = self.exchange.push(ReplyEvent::File(part));
+        let _ = self.exchange.push(ReplyEvent::End);
+        Ok(())
     }
 }
 

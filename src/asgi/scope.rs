@@ -57,6 +57,9 @@ impl ScopeMaker {
         template.set_item("type", "http")?;
         template.set_item("asgi", asgi)?;
         template.set_item("scheme", "http")?;
+        let extensions = PyDict::new(py);
+        extensions.set_item("http.response.pathsend", PyDict::new(py))?;
+        template.set_item("extensions", extensions)?;
         Ok(ScopeMaker {
             template: template.unbind(),
             root_path_object: PyString::new(py, root_path).unbind(),

@@ -19,10 +19,22 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// A connected stream.
-pub trait Transport: AsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static {}
+pub trait Transport: AsyncReadRent + AsyncWriteRent + Split + AsRawFd + 'static {
+    /// Waits until the peer takes more, or has gone.
+    fn writable(&self) -> impl Future<Output = io::Result<()>>;
+}
 
-impl Transport for TcpStream {}
-impl Transport for UnixStream {}
+impl Transport for TcpStream {
+    fn writable(&self) -> impl Future<Output = io::Result<()>> {
+        TcpStream::writable(self, false)
+    }
+}
+
+impl Transport for UnixStream {
+    fn writable(&self) -> impl Future<Output = io::Result<()>> {
+        UnixStream::writable(self, false)
+    }
+}
 
 /// A stream whose two directions are used at the same time, by one task.
 ///
@@ -63,6 +75,19 @@ impl<T: Transport> Duplex<T> {
         // SAFETY: as in `write`.
         let stream = unsafe { &mut *self.0.get() };
         stream.writev(buffers).await
+    }
+
+    /// Waits until the peer takes more, or has gone. As a write: one at a time.
+    pub async fn writable(&self) -> io::Result<()> {
+        // SAFETY: as in `write`; nothing of the stream is changed.
+        let stream = unsafe { &*self.0.get() };
+        stream.writable().await
+    }
+
+    /// The descriptor, for calls that monoio has not.
+    pub fn borrow_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the stream in `self` owns the descriptor, which is open for as long as `self` is borrowed.
+        unsafe { BorrowedFd::borrow_raw(self.fd()) }
     }
 
     /// The descriptor, open as long as `self` lives.

@@ -65,6 +65,8 @@ pub struct Worker<S> {
     /// Fields of that answer.
     pub busy_fields: FieldBlock,
     max_in_flight: usize,
+    /// Threads for work that may block.
+    pub offload: Offload,
 }
 
 impl<S> Worker<S> {
@@ -142,7 +144,7 @@ fn run_on_uring<F: ServiceFactory>(mut plan: WorkerPlan, factory: &F) -> io::Res
 
 async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
     let WorkerPlan { index, workers, driver, sockets, config, control, offload, own_pool: _ } = plan;
-    let service = match factory.make(WorkerContext { worker: index, workers, offload }) {
+    let service = match factory.make(WorkerContext { worker: index, workers, offload: offload.clone() }) {
         Ok(service) => service,
         Err(message) => return control.fail(StartError::Service(message)),
     };
@@ -161,6 +163,7 @@ async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
         max_connections: share(config.max_connections),
         busy_fields: busy_fields(),
         max_in_flight: share(config.max_in_flight),
+        offload,
         config,
     });
     let closing = Rc::new(Signal::default());

@@ -5,6 +5,7 @@
 //! Rule: neither queue grows past its bound, a waker is called outside the lock, every state change wakes who waits.
 //! Threads: the connection side stays on its worker; the application side may be on any thread.
 
+use super::FilePart;
 use crate::http1::ResponseHead;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -56,7 +57,7 @@ pub enum CloseReason {
     Complete,
 }
 
-/// What the application has to say, in order: `Full` alone, or `Head`, any `Chunk`s, then `End` or `Abort`.
+/// What the application has to say, in order: `Full` alone, or `Head`, any `Chunk`s and `File`s, then `End` or `Abort`.
 #[derive(Debug)]
 pub enum ReplyEvent {
     /// A whole response.
@@ -65,6 +66,8 @@ pub enum ReplyEvent {
     Head(ResponseHead),
     /// A piece of the body. Empty ones are dropped.
     Chunk(Bytes),
+    /// A piece of the body that lies in a file. Empty ones are dropped.
+    File(FilePart),
     /// The body ended well.
     End,
     /// The application failed. With no head sent: 500. After it: close without the final chunk.
@@ -153,6 +156,13 @@ impl Exchange {
                 }
                 state.outbound_bytes += data.len();
             }
+            ReplyEvent::File(part) => {
+                if part.length == 0 {
+                    return Ok(());
+                }
+                // Not held in memory, yet not written either: whoever waits until all is written waits for it too.
+                state.outbound_bytes = state.outbound_bytes.saturating_add(saturated(part.length));
+            }
             ReplyEvent::Full(..) | ReplyEvent::End | ReplyEvent::Abort => state.outbound_ended = true,
             ReplyEvent::Head(_) => {}
         }
@@ -204,7 +214,7 @@ impl Exchange {
 
     /// Takes the application's next word, if it has said one.
     ///
-    /// The bytes of a `Chunk` count as queued until [`Exchange::written`] says that they went to the kernel.
+    /// The bytes of a `Chunk` or a `File` count as queued until [`Exchange::written`] says that they went to the kernel.
     pub fn take_event(&self) -> Option<ReplyEvent> {
         self.state.lock().outbound.pop_front()
     }
@@ -273,6 +283,10 @@ impl Exchange {
         wake(receiver);
         wake(sender);
     }
+}
+
+fn saturated(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
 }
 
 fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {

@@ -5,9 +5,11 @@
 //! Rule: `runtime` and `dispatch` know each other only through this module.
 
 mod exchange;
+mod file;
 mod offload;
 
 pub use exchange::{CloseReason, Exchange, Inbound, ReplyEvent, Wants, HIGH_WATER_BYTES};
+pub use file::FilePart;
 pub use offload::{BlockingJob, Offload, OffloadLoad, OffloadPool};
 
 use crate::bytes_ext::OutBuf;

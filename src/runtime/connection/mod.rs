@@ -6,6 +6,7 @@
 //! Rule (`own_reply`, `no_smuggle`): answers leave in the order of their requests; a body is read to its end or the
 //! connection closed.
 
+mod file;
 mod pending;
 mod response;
 mod wire;

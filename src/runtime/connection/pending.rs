@@ -5,7 +5,7 @@
 //! Rule (`bounded_memory`, `stream_closed_once`): the body is read while the application has room for it; the exchange is
 //! closed exactly once, however this ends.
 
-use super::response::{Progress, Response};
+use super::response::{FileWord, Progress, Response};
 use super::wire::{BODY_READ_BYTES, READ_BYTES};
 use super::{Connection, End, Step, WRITE_FROM};
 use crate::error::{AppFault, ConnError};
@@ -40,6 +40,8 @@ pub struct Pending<S> {
     /// The peer sends no more, and still reads.
     is_half_closed: bool,
     is_whole: bool,
+    /// A piece of a file that goes out next, behind what is appended.
+    file: Option<FileWord>,
     worker: Rc<Worker<S>>,
 }
 
@@ -55,6 +57,7 @@ impl<S> Pending<S> {
             body_since: None,
             is_half_closed: false,
             is_whole: false,
+            file: None,
             worker,
         }
     }
@@ -136,6 +139,15 @@ impl<S: Service, T: Transport> Connection<S, T> {
             if pending.has_body {
                 self.feed(pending)?;
             }
+            if let Some(word) = pending.file.take() {
+                self.flush().await?;
+                self.send_file(&word.part).await?;
+                if word.is_chunk {
+                    http1::encode_chunk_end(&mut self.wire.out.tail);
+                }
+                pending.exchange.written(pending.response.take_queued());
+                continue;
+            }
             // Chunks of a response without a body are taken as well, though nothing of them is written.
             let taken = pending.response.take_queued();
             if taken > 0 || !self.wire.out.is_empty() {
@@ -183,6 +195,10 @@ impl<S: Service, T: Transport> Connection<S, T> {
             let may_keep = self.may_keep() && !is_ambiguous && !has_much_left;
             match pending.response.push(word, may_keep, &mut self.wire.out, &date)? {
                 Progress::More => {}
+                Progress::File(word) => {
+                    pending.file = Some(word);
+                    break;
+                }
                 Progress::Whole { keep_alive } => return Ok(Some(keep_alive && !is_ambiguous)),
             }
         }

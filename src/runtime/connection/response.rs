@@ -6,7 +6,7 @@
 use crate::bytes_ext::OutBuf;
 use crate::error::{AppFault, ConnError};
 use crate::http1::{self, BodyFraming, BodyLength, HttpDate, ReplyContext, ResponseHead, SentHead};
-use crate::service::ReplyEvent;
+use crate::service::{FilePart, ReplyEvent};
 use bytes::Bytes;
 
 /// One response, from the application's first word to its last.
@@ -20,11 +20,22 @@ pub struct Response {
     queued: usize,
 }
 
+/// A piece of a file, announced as its framing asks.
+#[derive(Clone, Debug)]
+pub struct FileWord {
+    /// What is to be sent.
+    pub part: FilePart,
+    /// It is a chunk, whose end is to be appended when it is sent.
+    pub is_chunk: bool,
+}
+
 /// What a word came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Progress {
     /// More is to come.
     More,
+    /// A piece of a file goes out before anything else is said.
+    File(FileWord),
     /// The response is whole, and whether the connection may be kept by its head.
     Whole {
         /// May it?
@@ -81,6 +92,7 @@ impl Response {
                 self.chunk(data, sent.framing, out)?;
                 Ok(Progress::More)
             }
+            (ReplyEvent::File(part), Some(sent)) => Ok(self.file(part, sent.framing, out)?),
             (ReplyEvent::End, Some(sent)) => {
                 if sent.framing == BodyFraming::Chunked {
                     http1::encode_last_chunk(&mut out.tail);
@@ -93,7 +105,7 @@ impl Response {
             (ReplyEvent::Abort, None) => Ok(self.server_error(out, date)),
             (ReplyEvent::Abort, Some(_)) => Err(AppFault::Aborted.into()),
             (ReplyEvent::Full(..) | ReplyEvent::Head(_), Some(_))
-            | (ReplyEvent::Chunk(_) | ReplyEvent::End, None) => {
+            | (ReplyEvent::Chunk(_) | ReplyEvent::File(_) | ReplyEvent::End, None) => {
                 Err(ConnError::Bug("a response out of order"))
             }
         }
@@ -139,6 +151,22 @@ impl Response {
             }
         }
         Ok(())
+    }
+
+    fn file(&mut self, part: FilePart, framing: BodyFraming, out: &mut OutBuf) -> Result<Progress, AppFault> {
+        let length = usize::try_from(part.length).map_err(|_| AppFault::BodyTooLong)?;
+        self.queued = self.queued.saturating_add(length);
+        match framing {
+            BodyFraming::None => return Ok(Progress::More),
+            BodyFraming::UntilClose => {}
+            // One chunk, however long: its size is known, and it is sent without being held.
+            BodyFraming::Chunked => http1::encode_chunk_size(&mut out.tail, length),
+            BodyFraming::Length(_) => {
+                let rest = self.owed.checked_sub(part.length);
+                self.owed = rest.ok_or(AppFault::BodyTooLong)?;
+            }
+        }
+        Ok(Progress::File(FileWord { part, is_chunk: framing == BodyFraming::Chunked }))
     }
 
     fn server_error(&mut self, out: &mut OutBuf, date: &HttpDate) -> Progress {
