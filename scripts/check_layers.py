@@ -21,6 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "router": {"bytes_ext"},
     "static_cache": {"bytes_ext", "http1"},
     "middleware": {"bytes_ext", "http1"},
+    "files": {"bytes_ext", "http1"},
     "service": {"bytes_ext", "http1", "ws", "sse", "router", "static_cache"},
     "error": {"http1"},
     "runtime": {"service", "http1", "ws", "bytes_ext", "error"},
@@ -43,6 +44,7 @@ ARROWS: dict[str, set[str]] = {
         "http1",
         "ws",
         "sse",
+        "files",
         "router",
         "static_cache",
         "bytes_ext",
@@ -50,6 +52,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "server": {
         "asgi",
+        "files",
         "runtime",
         "isolated",
         "dispatch",

@@ -4,6 +4,7 @@
 
 pub mod bytes_ext;
 pub mod error;
+pub mod files;
 pub mod http1;
 pub mod middleware;
 pub mod router;
