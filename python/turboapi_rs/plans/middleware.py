@@ -6,7 +6,7 @@ Rule: from the outside in, up to the first that is not exactly Starlette's own c
 here; its constructor makes the values that are fixed at start, so that they are Starlette's own. What was changed is
 unknown: a subclass, a patched method, a version whose source is another one. Read once, at start: a list of origins
 that the application changes later is not seen.
-Spec: `starlette.middleware.{cors,gzip,trustedhost,httpsredirect}`, by the digests in `_KNOWN`.
+Spec: `starlette.middleware.{cors,gzip,trustedhost,httpsredirect}`, by the digests in `KNOWN`.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class _Unknown(Exception):
 
 
 def _described(entry: Any) -> Description:
-    known = next((known for known in _KNOWN if known.cls is entry.cls), None)
+    known = next((known for known in KNOWN if known.cls is entry.cls), None)
     if known is None:
         raise _Unknown("middleware that is not known here runs as ASGI, and with it what lies inside of it")
-    if not _is_as_known(known):
+    if not is_as_known(known):
         raise _Unknown("its code is not the one that is known here (another version of Starlette, or changed)")
     try:
         made = entry.cls(_nothing, *entry.args, **entry.kwargs)
@@ -162,7 +162,7 @@ def _fields(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
     return fields
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
     """A class that is known here."""
 
     name: str
@@ -176,29 +176,29 @@ class _Known(NamedTuple):
 
 _REDIRECTS = (datastructures.URL, responses.RedirectResponse, _utils.parse_host_header)
 
-_KNOWN = (
-    _Known(
+KNOWN = (
+    Known(
         "cors",
         cors.CORSMiddleware,
         _cors,
         (cors.CORSMiddleware, datastructures.MutableHeaders, responses.PlainTextResponse),
         frozenset({"c65dda64b8baec35"}),
     ),
-    _Known(
+    Known(
         "gzip",
         gzip.GZipMiddleware,
         _gzip,
         (gzip.GZipMiddleware, gzip.IdentityResponder, gzip.GZipResponder, datastructures.MutableHeaders),
         frozenset({"19a6f276ae2d2cba"}),
     ),
-    _Known(
+    Known(
         "trusted_host",
         trustedhost.TrustedHostMiddleware,
         _trusted_host,
         (trustedhost.TrustedHostMiddleware, responses.PlainTextResponse, *_REDIRECTS),
         frozenset({"2d694cbb135012e0"}),
     ),
-    _Known(
+    Known(
         "https_redirect",
         httpsredirect.HTTPSRedirectMiddleware,
         _https_redirect,
@@ -208,7 +208,8 @@ _KNOWN = (
 )
 
 
-def _is_as_known(known: _Known) -> bool:
+def is_as_known(known: Known) -> bool:
+    """True if the code that is installed is the one that was compared."""
     return _digest(known.code) in known.digests and all(
         _is_unchanged(function, sys.modules[thing.__module__]) for thing in known.code for function in _functions(thing)
     )
