@@ -13,6 +13,8 @@ use crate::dispatch::{
 use crate::http1::Limits;
 use crate::interp::{self, BaseContext, Held};
 use crate::isolated::{IsolatedFactory, Source as AppSource, REFUSED};
+use crate::middleware::Stack;
+use crate::pyclasses::MiddlewareStack;
 use crate::router::RouteFault;
 use crate::runtime::{
     self, Bind, DriverChoice, RunningServer, RuntimeConfig, StartError, StopHandle, Timeouts,
@@ -50,6 +52,7 @@ pub struct CoreServer {
     /// The pool, while the server runs.
     offload: Mutex<Option<Offload>>,
     state: Mutex<State>,
+    middleware: Mutex<Option<Arc<Stack>>>,
     stop: Mutex<Option<StopHandle>>,
     /// `cut` was called before there was anything to cut.
     is_cut: AtomicBool,
@@ -96,6 +99,7 @@ impl CoreServer {
             thresholds: settings.thresholds()?,
             earned: Mutex::default(),
             offload: Mutex::default(),
+            middleware: Mutex::default(),
             state: Mutex::new(State::Open { table: Table::default(), asgi: None, isolated: None }),
             stop: Mutex::new(None),
             is_cut: AtomicBool::new(false),
@@ -181,6 +185,21 @@ impl CoreServer {
         Ok(())
     }
 
+    /// Runs native middleware around the compiled routes.
+    fn set_middleware(&self, stack: &MiddlewareStack) {
+        *self.middleware.lock() = Some(stack.stack());
+    }
+
+    /// Answers what no route takes as FastAPI does: the patterns in order, each with its value of `Allow`.
+    fn answer_unmatched(
+        &self,
+        paths: Vec<(String, String)>,
+        redirect_slashes: bool,
+        is_current: Py<PyAny>,
+    ) -> PyResult<()> {
+        self.with_table(|table| table.answer_unmatched(paths, redirect_slashes, Held::new(is_current)))
+    }
+
     /// Gives what a pattern takes to the ASGI application; with no method, for every method.
     fn asgi_route(&self, method: Option<&str>, path: &str) -> PyResult<()> {
         self.with_table(|table| table.add_asgi(method, path))
@@ -252,6 +271,7 @@ impl CoreServer {
             home: Arc::default(),
             draining: Arc::default(),
             request_class: None,
+            middleware: self.middleware.lock().clone(),
         };
         let mut config = self.config.clone();
         let started = match isolated {
@@ -608,12 +628,12 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     set_log_level("warning")?;
     module.add_class::<CoreServer>()?;
     module.add_class::<crate::pyclasses::Request>()?;
-    module.add_class::<crate::pyclasses::MiddlewareStack>()?;
+    module.add_class::<MiddlewareStack>()?;
     module.add("ConfigError", py.get_type::<ConfigError>())?;
     module.add("StartupError", py.get_type::<StartupError>())?;
     crate::json::register(module)?;
     crate::validate::register(module)?;
-    crate::home_loop::register(module)?;
+    crate::dispatch::register(module)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
     module.add_function(wrap_pyfunction!(interpreters_left_behind, module)?)?;
     module.add_function(wrap_pyfunction!(set_log_level, module)?)

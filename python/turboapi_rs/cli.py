@@ -1,4 +1,4 @@
-"""`turboapi run module:app` and `turboapi version`.
+"""`turboapi run module:app`, `turboapi routes module:app` and `turboapi version`.
 
 Owns: arguments, finding the application, exit codes. Does not own: serving (`turboapi_rs.server`).
 Rule: a wrong argument, an app that cannot be found or bound: exit 2 and one line; an app that refuses to start: exit 3
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import re
 import sys
@@ -20,7 +21,7 @@ from turboapi_rs import gil
 from turboapi_rs._core import ConfigError, StartupError, build_info, interpreters_left_behind
 from turboapi_rs.config import CHOICES, ServerConfig, parse_size
 from turboapi_rs.loading import AppNotFound, AppTarget
-from turboapi_rs.server import serve
+from turboapi_rs.server import Server, serve
 from turboapi_rs.supervisor import WorkersFailed
 
 #: The first descriptor that systemd passes.
@@ -71,6 +72,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "version":
         return _version()
+    if arguments.command == "routes":
+        return _routes(arguments)
     code = _run(arguments)
     if interpreters_left_behind():
         # CPython aborts when it ends with another interpreter in which a thread still runs.
@@ -89,7 +92,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="turboapi", description="Serve ASGI, FastAPI and raw applications.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{run,version}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{run,routes,version}")
     run = commands.add_parser(
         "run",
         help="serve an application",
@@ -110,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
         else:
             kind, metavar = _kind(field)
             run.add_argument(option, type=kind, metavar=metavar, **common)
+    routes = commands.add_parser(
+        "routes", help="say of each FastAPI route whether it runs directly, and why not", allow_abbrev=False
+    )
+    routes.add_argument("app", help="module:attribute, such as main:app")
+    routes.add_argument("--factory", action="store_true", help="call the attribute to get the application")
+    routes.add_argument("--app-dir", default=".", help="folder to import from")
+    routes.add_argument("--root-path", default="", help="prefix that a proxy in front has taken off")
+    routes.add_argument("--json", action="store_true", help="as JSON, an object a route")
     commands.add_parser("version", help="say what this build is and what it can do here", allow_abbrev=False)
     return parser
 
@@ -215,6 +226,25 @@ def _run(arguments: argparse.Namespace) -> int:
         return fail(1, str(error))
     except KeyboardInterrupt:
         return 130
+    return 0
+
+
+def _routes(arguments: argparse.Namespace) -> int:
+    try:
+        app = AppTarget(arguments.app, app_dir=arguments.app_dir, factory=arguments.factory).load()
+    except AppNotFound as error:
+        print(f"turboapi: {error}", file=sys.stderr)
+        return 2
+    if isinstance(app, Server):
+        print(f"turboapi: {arguments.app}: the routes of a Server all run directly; there is nothing to explain")
+        return 0
+    if "fastapi" not in sys.modules or not isinstance(app, sys.modules["fastapi"].FastAPI):
+        print(f"turboapi: {arguments.app} is no FastAPI application: it runs as ASGI", file=sys.stderr)
+        return 2
+    from turboapi_rs import plans
+
+    rows = plans.explain(app, root_path=arguments.root_path)
+    print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2) if arguments.json else plans.table(rows))
     return 0
 
 

@@ -13,10 +13,10 @@ use super::service::{App, Local};
 use super::stream::Origin;
 use crate::asgi::AsgiCall;
 use crate::home_loop;
-use crate::http1::{FieldBlock, ResponseHead};
+use crate::http1::{FieldBlock, RequestHead, ResponseHead};
 use crate::interp::{self, Held};
 use crate::json;
-use crate::service::{Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
+use crate::service::{Ends, Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
 use crate::validate::Validator;
 use bytes::Bytes;
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
@@ -167,6 +167,18 @@ fn read_whole(whole: &Bound<'_, PyTuple>) -> PyResult<(ResponseHead, Bytes)> {
     Ok((ResponseHead { status, fields }, interp::share_bytes(&body)))
 }
 
+impl App {
+    fn through_middleware(&self, request: &RequestHead, ends: &Ends, event: ReplyEvent) -> ReplyEvent {
+        match event {
+            ReplyEvent::Full(head, body) => {
+                let (head, body) = self.finished(request, ends, head, body);
+                ReplyEvent::Full(head, body)
+            }
+            other => other,
+        }
+    }
+}
+
 impl Local {
     /// Answers a request by its plan.
     pub(super) fn call_plan(
@@ -180,7 +192,7 @@ impl Local {
         let arguments = match plan_bind::convert(&spec.params, spec.judge.as_ref(), &request, &path) {
             Ok(arguments) => arguments,
             Err(Refused::Undecided) => return self.call_asgi(request),
-            Err(Refused::Invalid(answer)) => return reply.short(422, JSON, &answer),
+            Err(Refused::Invalid(answer)) => return self.app.answer_json(&request, reply, 422, &answer),
         };
         if spec.is_task {
             return self.begin_task(index, arguments, path, request);
@@ -197,9 +209,18 @@ impl Local {
                 let decide = || spec.decide(py, run, arguments, &path, &request, &mut scratch);
                 spec.earned.call_direct(self.worker, decide)
             });
+            if let Some(home) = &self.home {
+                // A coroutine may have made a task.
+                if let Err(raised) = home.notice_work(py) {
+                    log::error!("the event loop could not be asked for work: {raised}");
+                }
+            }
             let outcome = match decided {
-                Ok(Final::Encoded) => reply.short(spec.status, JSON, &scratch),
-                Ok(Final::Full(head, body)) => reply.full(head.status, &head.fields, body),
+                Ok(Final::Encoded) => self.app.answer_json(&request, reply, spec.status, &scratch),
+                Ok(Final::Full(head, body)) => {
+                    let (head, body) = self.app.finished(&request.head, &request.ends, head, body);
+                    reply.full(head.status, &head.fields, body)
+                }
                 Ok(Final::Undecided) => self.call_asgi(request),
                 Ok(Final::Resumed(rest)) => {
                     let exchange = exchange_of(&request);
@@ -238,21 +259,19 @@ impl Local {
                 spec.earned.call_offloaded(|| spec.decide(py, run, arguments, &path, &request, &mut scratch))
             })?;
             let event = match decided {
-                Final::Encoded => Some(spec.event(scratch)?),
-                Final::Full(head, body) => Some(ReplyEvent::Full(head, body)),
+                Final::Encoded => spec.event(scratch)?,
+                Final::Full(head, body) => ReplyEvent::Full(head, body),
                 Final::Undecided => {
                     to_asgi(app, request, exchange);
-                    None
+                    return Ok(());
                 }
                 Final::Resumed(rest) => {
                     resume(app, py, rest, request, exchange);
-                    None
+                    return Ok(());
                 }
             };
-            if let Some(event) = event {
-                // Refused when the peer is gone: nobody is left to tell.
-                let _ = exchange.push(event);
-            }
+            // Refused when the peer is gone: nobody is left to tell.
+            let _ = exchange.push(app.through_middleware(&request.head, &request.ends, event));
             Ok(())
         })
     }
@@ -302,7 +321,8 @@ impl Local {
             ends: request.ends.clone(),
         };
         host.start_with(py, home, request, exchange, |scope, receive, send, call: &Bound<'_, AsgiCall>| {
-            let reply = Bound::new(py, PlanReply { call: call.clone().unbind(), index })?;
+            let (head, ends) = (for_arguments.head.clone(), for_arguments.ends.clone());
+            let reply = Bound::new(py, PlanReply { call: call.clone().unbind(), index, head, ends })?;
             let leading = [scope.clone().into_any(), receive, send, reply.into_any()];
             match plan_bind::call(py, run, &leading, spec, arguments, &for_arguments, &path)? {
                 Some(coroutine) => Ok(coroutine),
@@ -317,6 +337,8 @@ impl Local {
 struct PlanReply {
     call: Py<AsgiCall>,
     index: usize,
+    head: RequestHead,
+    ends: Arc<Ends>,
 }
 
 #[pymethods]
@@ -334,7 +356,7 @@ impl PlanReply {
                 return Err(PyTypeError::new_err("a plan's reply is bytes or (status, body, headers)"))
             }
         };
-        self.call.get().answer(event)
+        self.call.get().answer(local.app.through_middleware(&self.head, &self.ends, event))
     }
 
     /// True once something of the response was sent.

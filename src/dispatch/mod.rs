@@ -18,6 +18,7 @@ mod scalar;
 mod service;
 mod stream;
 
+pub use crate::home_loop::register;
 pub use call_plan::spec_from;
 pub use earned::{Earned, Pin, RouteState, Thresholds};
 pub use plan::{Param, RouteSpec, ScalarType, Source, Table, Target};

@@ -5,9 +5,10 @@
 
 use super::call_plan::PlanSpec;
 use super::earned::Earned;
-use crate::interp::Held;
-use crate::router::{RouteFault, Router};
+use crate::interp::{self, Held};
+use crate::router::{Found, RouteFault, Router};
 use crate::static_cache::StaticResponse;
+use bytes::Bytes;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
@@ -86,9 +87,89 @@ pub struct Table {
     pub(super) router: Router<Target>,
     pub(super) routes: Vec<RouteSpec>,
     pub(super) plans: Vec<PlanSpec>,
+    unmatched: Option<Unmatched>,
+}
+
+/// What becomes of requests that no route takes, where the routes are a framework's.
+struct Unmatched {
+    /// The first route of each path, whatever its methods: they are the value of `Allow`. Empty: ASGI decides.
+    paths: Router<Bytes>,
+    /// A path that has a route with, or without, a slash at its end is redirected.
+    redirects_slashes: bool,
+    /// Says whether the routes are still those that were read at start. Called attached.
+    is_current: Held<PyAny>,
+}
+
+/// A request that no route takes.
+pub enum NoRoute {
+    /// 404.
+    NotFound,
+    /// 405, with the value of `Allow`.
+    MethodNotAllowed(Bytes),
+    /// The ASGI application decides.
+    Asgi,
 }
 
 impl Table {
+    /// Answers what no route takes as FastAPI does, without it.
+    ///
+    /// `paths` are the patterns in order of precedence, each with the value of `Allow`.
+    ///
+    /// # Errors
+    /// As [`Table::add_route`].
+    pub fn answer_unmatched(
+        &mut self,
+        paths: Vec<(String, String)>,
+        redirects_slashes: bool,
+        is_current: Held<PyAny>,
+    ) -> Result<(), RouteFault> {
+        let mut router = Router::with_head_apart();
+        for (pattern, allow) in paths {
+            match router.insert_any(&pattern, Bytes::from(allow)) {
+                Ok(()) | Err(RouteFault::Shadowed(..)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.unmatched = Some(Unmatched { paths: router, redirects_slashes, is_current });
+        Ok(())
+    }
+
+    /// The routes are still those that were read at start: a request that none of them takes is nobody's.
+    pub(super) fn is_current(&self) -> bool {
+        let Some(unmatched) = &self.unmatched else { return true };
+        interp::attach(|py| match unmatched.is_current.bind(py).call0().and_then(|found| found.is_truthy()) {
+            Ok(is_current) => is_current,
+            Err(raised) => {
+                log::error!("the version of the routes could not be read: {raised}");
+                false
+            }
+        })
+    }
+
+    /// What becomes of a path that the router gave no route for.
+    pub(super) fn no_route(&self, method: &[u8], path: &str) -> NoRoute {
+        let Some(unmatched) = &self.unmatched else { return NoRoute::Asgi };
+        let first = |path: &str| match unmatched.paths.find(method, path) {
+            Found::Route(allow, _) => Some(allow.clone()),
+            _ => None,
+        };
+        match first(path) {
+            Some(allow) if allow.is_empty() => return NoRoute::Asgi,
+            Some(allow) => return NoRoute::MethodNotAllowed(allow),
+            None => {}
+        }
+        if unmatched.redirects_slashes && path != "/" {
+            let toggled = match path.strip_suffix('/') {
+                Some(_) => path.trim_end_matches('/').to_owned(),
+                None => format!("{path}/"),
+            };
+            if first(&toggled).is_some() {
+                return NoRoute::Asgi;
+            }
+        }
+        NoRoute::NotFound
+    }
+
     /// Adds a raw route.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::bind::{self, PathParams, Value};
 use super::coroutine;
 use super::fault::{self, Fault};
 use super::offloaded::Away;
-use super::plan::{RouteSpec, Table, Target};
+use super::plan::{NoRoute, RouteSpec, Table, Target};
 use super::reply::{classify, Classified};
 use super::stream::{self, Origin, SyncStream};
 use crate::asgi::{AsgiHost, Lifespan, Progress, TrustedProxies};
@@ -16,11 +16,12 @@ use crate::bytes_ext;
 use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
 use crate::http1::{RequestHead, ResponseHead};
 use crate::interp::{self, BaseContext, Held};
+use crate::middleware::{Seen, Stack};
 use crate::pyclasses::Request as PyRequest;
 use crate::router::Found;
 use crate::service::{
-    BodyMode, Exchange, GuestLoop, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory,
-    WorkerContext,
+    BodyMode, Ends, Exchange, GuestLoop, Offload, Outcome, Reply, Request, RequestBody, Service,
+    ServiceFactory, WorkerContext,
 };
 use crate::static_cache::StaticResponse;
 use bytes::Bytes;
@@ -29,6 +30,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -66,6 +68,8 @@ pub struct App {
     /// What handlers are given for a request, where the extension's own class must not be used: the class of
     /// `turboapi_rs.isolated`.
     pub request_class: Option<Held<PyAny>>,
+    /// Runs around compiled routes.
+    pub middleware: Option<Arc<Stack>>,
 }
 
 /// Makes the service of each worker.
@@ -239,14 +243,36 @@ impl Service for PyService {
 
     fn call(&self, route: Route, request: Request, reply: Reply<'_>) -> Outcome {
         let Some(local) = self.local() else { return fault::answer(reply) };
+        if let Some(stack) = &local.app.middleware {
+            let is_ours = matches!(route, Route::Plan(..) | Route::NotFound | Route::MethodNotAllowed(_));
+            if is_ours && !is_websocket(&request.head) {
+                if let ControlFlow::Break(answer) =
+                    stack.before(&local.app.seen(&request.head, &request.ends))
+                {
+                    return reply.full(answer.head.status, &answer.head.fields, answer.body);
+                }
+            }
+        }
+        // A route may have been added since.
+        let is_nobodys = matches!(route, Route::NotFound | Route::MethodNotAllowed(_));
+        if is_nobodys && !local.app.table.is_current() {
+            return local.call_asgi(request);
+        }
         match route {
             Route::Static(response) => reply.rendered(response.head(), response.body()),
             Route::Handler(index, path) => local.call_handler(index, path, request, reply),
-            Route::Asgi | Route::Plan(..) if is_websocket(&request.head) => refuse_websocket(reply),
+            Route::Asgi | Route::Plan(..) | Route::NotFound | Route::MethodNotAllowed(_)
+                if is_websocket(&request.head) =>
+            {
+                refuse_websocket(reply)
+            }
             Route::Plan(index, path) => local.call_plan(index, path, request, reply),
             Route::Asgi => local.call_asgi(request),
-            Route::NotFound => reply.short(404, b"application/json", b"{\"detail\":\"Not Found\"}"),
-            Route::MethodNotAllowed(allow) => method_not_allowed(&allow, reply),
+            Route::NotFound => {
+                const BODY: &[u8] = b"{\"detail\":\"Not Found\"}";
+                local.app.answer_json(&request, reply, 404, BODY)
+            }
+            Route::MethodNotAllowed(allow) => method_not_allowed(&local.app, &request, &allow, reply),
         }
     }
 
@@ -327,14 +353,73 @@ fn refuse_websocket(reply: Reply<'_>) -> Outcome {
     reply.short(501, b"text/plain; charset=utf-8", b"WebSockets are not supported by this server yet")
 }
 
-fn method_not_allowed(allow: &[u8], reply: Reply<'_>) -> Outcome {
+fn method_not_allowed(app: &App, request: &Request, allow: &[u8], reply: Reply<'_>) -> Outcome {
     const BODY: &[u8] = b"{\"detail\":\"Method Not Allowed\"}";
     let mut fields = crate::http1::FieldBlock::new();
     let pushed =
         fields.push(b"content-type", b"application/json").and_then(|()| fields.push(b"allow", allow));
     match pushed {
-        Ok(()) => reply.full(405, &fields, Bytes::from_static(BODY)),
+        Ok(()) => {
+            let (head, body) = app.finished(
+                &request.head,
+                &request.ends,
+                ResponseHead { status: 405, fields },
+                Bytes::from_static(BODY),
+            );
+            reply.full(head.status, &head.fields, body)
+        }
         Err(_) => fault::answer(reply),
+    }
+}
+
+impl App {
+    /// A request as native middleware sees it.
+    pub(super) fn seen<'a>(&'a self, head: &'a RequestHead, ends: &'a Ends) -> Seen<'a> {
+        let peer = ends.client.as_ref().map(|(host, _)| host.as_str());
+        Seen {
+            head,
+            scheme: self.proxies.scheme(peer, head).unwrap_or("http"),
+            server: ends.server.as_ref().map(|(host, port)| (host.as_str(), *port)),
+            root_path: &self.root_path,
+        }
+    }
+
+    /// A whole response of a compiled route, on its way out through native middleware.
+    pub(super) fn finished(
+        &self,
+        request: &RequestHead,
+        ends: &Ends,
+        mut head: ResponseHead,
+        body: Bytes,
+    ) -> (ResponseHead, Bytes) {
+        match &self.middleware {
+            None => (head, body),
+            Some(stack) => {
+                let body = stack.after(&self.seen(request, ends), &mut head, body);
+                (head, body)
+            }
+        }
+    }
+
+    /// Answers with JSON that is ready.
+    pub(super) fn answer_json(
+        &self,
+        request: &Request,
+        reply: Reply<'_>,
+        status: u16,
+        body: &[u8],
+    ) -> Outcome {
+        const JSON: &[u8] = b"application/json";
+        if self.middleware.is_none() {
+            return reply.short(status, JSON, body);
+        }
+        let mut fields = crate::http1::FieldBlock::new();
+        if fields.push(b"content-type", JSON).is_err() {
+            return fault::answer(reply);
+        }
+        let head = ResponseHead { status, fields };
+        let (head, body) = self.finished(&request.head, &request.ends, head, Bytes::copy_from_slice(body));
+        reply.full(head.status, &head.fields, body)
     }
 }
 
@@ -380,7 +465,11 @@ impl Local {
                 Route::Plan(*index as usize, params)
             }
             Found::Route(Target::Asgi, _) => Route::Asgi,
-            _ if self.app.asgi.is_some() => Route::Asgi,
+            _ if self.app.asgi.is_some() => match table.no_route(head.method_bytes(), &text) {
+                NoRoute::NotFound => Route::NotFound,
+                NoRoute::MethodNotAllowed(allow) => Route::MethodNotAllowed(allow),
+                NoRoute::Asgi => Route::Asgi,
+            },
             Found::MethodNotAllowed(allow) => Route::MethodNotAllowed(allow.clone()),
             Found::NotFound => Route::NotFound,
         }

@@ -152,6 +152,7 @@ impl IsolatedFactory {
             home: Arc::default(),
             draining: Arc::default(),
             request_class: Some(Held::new(loaded.get_item(3)?.unbind())),
+            middleware: None,
         })
     }
 

@@ -18,12 +18,15 @@ class Routes:
     """The routes of one app, as the server explains them."""
 
     def __init__(self, app: Any) -> None:
+        self._unmatched = self._redirects = False
         self._rows: list[tuple[re.Pattern[str], frozenset[str], dict[str, str]]] | None = None
         if importlib.util.find_spec("turboapi_rs.plans") is not None:
             from starlette.routing import compile_path
             from turboapi_rs import plans
 
             if hasattr(plans, "explain"):
+                self._unmatched = plans.answers_unmatched(app)
+                self._redirects = getattr(getattr(app, "router", None), "redirect_slashes", False)
                 self._rows = [
                     (compile_path(row.path)[0], frozenset(row.methods), {"kind": row.kind, "reason": row.reason or ""})
                     for row in plans.explain(app)
@@ -36,4 +39,13 @@ class Routes:
         for pattern, methods, how in self._rows:
             if method in methods and pattern.match(path):
                 return how
-        return NO_ROUTE
+        if not self._unmatched:
+            return NO_ROUTE
+        patterns = [(pattern, how) for pattern, _, how in self._rows]
+        first = next((how for pattern, how in patterns if pattern.match(path)), None)
+        if first is not None:
+            return {"kind": "direct", "reason": ""} if first["kind"] == "direct" else NO_ROUTE
+        toggled = path.rstrip("/") if path.endswith("/") else path + "/"
+        if self._redirects and path != "/" and any(pattern.match(toggled) for pattern, _ in patterns):
+            return {"kind": "asgi", "reason": "a redirect for a slash"}
+        return {"kind": "direct", "reason": ""}

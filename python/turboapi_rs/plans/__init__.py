@@ -11,10 +11,11 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from turboapi_rs.plans.explain import Row, explain, table
+from turboapi_rs._core import MiddlewareStack
+from turboapi_rs.plans.explain import Row, answers_unmatched, explain, table
 from turboapi_rs.plans.routes import read_app
 
-__all__ = ["Row", "explain", "install", "table"]
+__all__ = ["Row", "answers_unmatched", "explain", "install", "table"]
 
 _log = logging.getLogger("turboapi_rs.plans")
 
@@ -36,3 +37,13 @@ def install(core: Any, app: Any, *, root_path: str = "") -> None:
         _log.warning("%s", found.warning)
     for entry in found.entries:
         entry.install(core)
+    if found.middleware:
+        core.set_middleware(MiddlewareStack(found.middleware))
+    if found.answers_unmatched and all(entry.is_held for entry in found.entries):
+        router = app.router
+        version, count = router._get_routes_version(), len(router.routes)
+        core.answer_unmatched(
+            [entry.allowed() for entry in found.entries],
+            router.redirect_slashes,
+            lambda: router._get_routes_version() == version and len(router.routes) == count,
+        )

@@ -64,6 +64,12 @@ def explain(app: Any, *, root_path: str = "") -> list[Row]:
     ]
 
 
+def answers_unmatched(app: Any, *, root_path: str = "") -> bool:
+    """Say whether 404 and 405 are answered without FastAPI, where no route takes a request."""
+    found = read_app(app, root_path=root_path)
+    return found is not None and found.answers_unmatched
+
+
 def table(rows: Sequence[Row]) -> str:
     """Lay rows out in columns, with a count at the end."""
     cells = [("METHOD", "PATH", "RUNS", "REASON OR NOTE")]

@@ -33,6 +33,12 @@ class Entry:
     reason: str = ""
     plan: Any = None
     prefix: bool = False
+    allow: str = ""
+    is_held: bool = True
+
+    def allowed(self) -> tuple[str, str]:
+        """Pattern and value of `Allow`, for requests that no route takes."""
+        return (self.path.rstrip("/") + "/{path:path}", "") if self.prefix else (self.path, self.allow)
 
     def install(self, core: Any) -> None:
         """Add the route to a native server: its plan, or the way to the ASGI application."""
@@ -40,6 +46,7 @@ class Entry:
             self._install(core)
         except ValueError:
             # A pattern that the native router does not hold. What comes behind it would be found in its place.
+            self.is_held = False
             core.asgi_route(None, "/{path:path}")
 
     def _install(self, core: Any) -> None:
@@ -58,6 +65,10 @@ class Found:
 
     entries: list[Entry] = field(default_factory=list)
     warning: str = ""
+    #: 404 and 405 are FastAPI's own, and nothing but the routes is asked before them.
+    answers_unmatched: bool = False
+    #: Descriptions of the middleware that runs natively around compiled routes.
+    middleware: list[Any] = field(default_factory=list)
 
 
 def read_app(app: Any, *, root_path: str = "") -> Found | None:
@@ -71,6 +82,11 @@ def read_app(app: Any, *, root_path: str = "") -> Found | None:
         found.warning = f"no route is compiled: {against}"
     from starlette.routing import WebSocketRoute
 
+    if app.user_middleware and not against:
+        from turboapi_rs.plans import middleware
+
+        found.middleware = middleware.read(app).native
+    found.answers_unmatched = not against and _has_plain_endings(app)
     for route in _effective(app):
         if isinstance(route.original_route, WebSocketRoute):
             # No HTTP request reaches it.
@@ -110,11 +126,39 @@ def _against_app(app: Any, root_path: str) -> str:
     if app.max_body_size is not None:
         return "max_body_size is set on the application"
     if app.user_middleware:
-        outermost = app.user_middleware[0].cls
-        return f"the middleware {getattr(outermost, '__name__', outermost)} is in front of the routes"
+        from turboapi_rs.plans import middleware
+
+        _, unknown = middleware.read(app)
+        if unknown is not None:
+            return f"the middleware {unknown}"
     if app._native_telemetry.enabled():
         return "FastAPI's telemetry is on"
     return ""
+
+
+def _has_plain_endings(app: Any) -> bool:
+    """404 and 405 are answered by FastAPI's own handler, and no route is tried after the others."""
+    from fastapi.exception_handlers import http_exception_handler
+    from fastapi.routing import APIRoute, _IncludedRouter
+    from starlette.exceptions import HTTPException
+    from starlette.routing import Mount, Route, WebSocketRoute
+
+    def is_plain(router: Any) -> bool:
+        return all(
+            is_plain(route.original_router) if isinstance(route, _IncludedRouter)
+            else isinstance(route, (APIRoute, Route, Mount, WebSocketRoute))
+            for route in router.routes
+        )  # fmt: skip
+
+    handlers = app.exception_handlers
+    return (
+        handlers.get(HTTPException) is http_exception_handler
+        and 404 not in handlers
+        and 405 not in handlers
+        and app.router.default == app.router.not_found
+        and is_plain(app.router)
+        and next(app.router._iter_low_priority_routes(), None) is None
+    )
 
 
 def _owner(cls: type, name: str) -> type:
@@ -134,6 +178,8 @@ def _entry(app: Any, route: Any, against: str) -> Entry:
 
     endpoint = route.endpoint if hasattr(route._effective_route, "endpoint") else None
     entry = Entry(route.path or "", frozenset(route.methods or ()), name_of(endpoint))
+    # In the order of FastAPI's own set, which is what its answer has.
+    entry.allow = ", ".join(route.methods or ())
     original = route.original_route
     if isinstance(route._effective_route, Mount):
         entry.prefix, entry.name = True, type(route._effective_route.app).__name__
@@ -155,6 +201,8 @@ def _entry(app: Any, route: Any, against: str) -> Entry:
             entry.plan = compile_starlette_route(app, route)
     except NotCompiled as reason:
         entry.reason = str(reason)
+    except Exception as error:  # Whatever it is, FastAPI says so itself, when the route is asked.
+        entry.reason = f"the route could not be read: {type(error).__name__}: {str(error).splitlines()[0]}"
     return entry
 
 

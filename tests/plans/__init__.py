@@ -1,0 +1,1 @@
+"""Compiled FastAPI routes."""
