@@ -103,6 +103,7 @@ def close_loop(loop: asyncio.SelectorEventLoop) -> None:
     """End a loop as `asyncio.Runner` does: cancel tasks, end async generators and the default executor, close."""
     # What still runs hands its functions to anyio's own threads: nobody steps the way back any more.
     handoff.disconnect(loop)
+    loop._turboapi_native = None  # type: ignore[attr-defined]
     loop._run_forever_cleanup()  # type: ignore[attr-defined]
     loop._selector.is_guest = False  # type: ignore[attr-defined]
     try:

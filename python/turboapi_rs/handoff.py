@@ -62,9 +62,11 @@ def connect(loop: Any, native: Any) -> None:
 
 def disconnect(loop: Any) -> None:
     """Give anyio its own way back, for tasks of `loop`, and for the process when no other loop needs ours."""
-    if getattr(loop, _ATTRIBUTE, None) is None:
+    handoff = getattr(loop, _ATTRIBUTE, None)
+    if handoff is None:
         return
     setattr(loop, _ATTRIBUTE, None)
+    handoff.release()
     global _users, _restore
     with _lock:
         _users -= 1
@@ -153,6 +155,10 @@ def _noting(backend: Any) -> Any:
     return Noting
 
 
+def _refuse(*call: Any) -> bool:
+    return False
+
+
 class _Handoff:
     """The hand-off of one loop."""
 
@@ -161,8 +167,7 @@ class _Handoff:
         from anyio._core._eventloop import threadlocals
         from anyio.lowlevel import EventLoopToken
 
-        self._loop = loop
-        self._submit = native.submit
+        self._submit: Callable[..., bool] = native.submit
         self._scope = _asyncio.CancelScope
         self._task_states = _asyncio._task_states
         self._default_limiter = _asyncio._default_thread_limiter
@@ -174,7 +179,7 @@ class _Handoff:
 
     async def run(self, cls: Any, original: Any, func: Any, args: Any, abandon_on_cancel: bool, limiter: Any) -> Any:
         """What `run_sync_in_worker_thread` does."""
-        task = asyncio.current_task(self._loop)
+        task = asyncio.current_task()
         state = self._task_states.get(task)
         if task._must_cancel:  # type: ignore[union-attr]
             await asyncio.sleep(0)
@@ -192,7 +197,7 @@ class _Handoff:
     async def _run(self, func: Any, args: Any, abandon_on_cancel: bool) -> tuple[bool, Any]:
         """Give whether the pool has taken the call, and its result."""
         with self._scope(shield=not abandon_on_cancel) as scope:
-            future = self._loop.create_future()
+            future = asyncio.get_running_loop().create_future()
             context = contextvars.copy_context()
             if self._library is not None and self._library.get() is not None:
                 context.run(self._library.set, None)
@@ -202,6 +207,10 @@ class _Handoff:
                 return False, None
             return True, await future
         return True, None  # abandoned: as anyio's, which falls off its end
+
+    def release(self) -> None:
+        """Let go of the way to the pool, which leads back here. What is still to come goes to anyio's own threads."""
+        self._submit = _refuse
 
     def _call(self, scope: Any, func: Any, args: Any) -> Any:
         """Make the call, on a thread of the pool that is an anyio worker thread for that time."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import gc
 import json
 import sqlite3
 import threading
 import time
 import traceback
+import urllib.request
+import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -444,6 +447,24 @@ def test_hand_off_of_anyio_is_put_back_when_the_last_server_ends():
             pass
         assert AsyncIOBackend.__dict__["run_sync_in_worker_thread"] is not original
     assert AsyncIOBackend.__dict__["run_sync_in_worker_thread"] is original
+
+
+@pytest.mark.once
+def test_loop_is_freed_with_its_server():
+    from turboapi_rs.testing import LiveServer
+
+    loops: list[weakref.ref[Any]] = []
+    app = FastAPI()
+
+    @app.get("/")
+    async def route() -> str:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        return await run_in_threadpool(str)
+
+    with LiveServer(as_asgi(app)) as live:
+        urllib.request.urlopen(live.url).read()
+    gc.collect()
+    assert [loop() for loop in loops] == [None]
 
 
 @pytest.mark.once
