@@ -1,4 +1,5 @@
-//! JSON writing, and the dispatch of a handler without arguments: the whole boundary, without a socket.
+//! JSON writing, the dispatch of a handler without arguments (the whole boundary, without a socket), and the policy of
+//! its route.
 //!
 //! Each asserts the answer, then times it. Needs an interpreter: `make bench` sets what an embedded one asks for.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to say")]
@@ -11,7 +12,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
-use turboapi::dispatch::{App, AppFactory, LoopPlacement, RouteSpec, Table};
+use turboapi::dispatch::{App, AppFactory, Earned, LoopPlacement, Pin, RouteSpec, Table, Thresholds};
 use turboapi::http1::{Conn, Event, HttpDate, Limits};
 use turboapi::interp::{BaseContext, Held};
 use turboapi::service::{
@@ -77,6 +78,7 @@ fn dispatch(c: &mut Criterion) {
             name: "bench.hello".to_owned(),
             params: Vec::new(),
             is_async: false,
+            earned: Arc::new(Earned::new("GET", "/", "bench.hello", Pin::Direct, Thresholds::default())),
         };
         table.add_route("GET", "/", spec).unwrap();
         App {
@@ -89,6 +91,7 @@ fn dispatch(c: &mut Criterion) {
             context: BaseContext::capture(py).unwrap(),
             home: Arc::default(),
             draining: Arc::default(),
+            request_class: None,
         }
     });
     let factory = AppFactory(Arc::new(app));
@@ -117,5 +120,18 @@ fn dispatch(c: &mut Criterion) {
     service.close();
 }
 
-criterion_group!(benches, json, dispatch);
+/// What a route pays for being watched: where to run, counting, and for an earned one two looks at the clock.
+fn earned(c: &mut Criterion) {
+    for (name, pin) in [("pinned", Pin::Direct), ("earned", Pin::Earned)] {
+        let route =
+            Earned::new("GET", "/", "bench.hello", pin, Thresholds { after: 0, ..Thresholds::default() });
+        route.prepare(2);
+        assert!(route.is_direct());
+        c.bench_function(&format!("a direct call, {name}"), |b| {
+            b.iter(|| black_box(&route).is_direct() && route.call_direct(1, || black_box(true)));
+        });
+    }
+}
+
+criterion_group!(benches, json, dispatch, earned);
 criterion_main!(benches);

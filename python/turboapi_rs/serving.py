@@ -25,7 +25,7 @@ from turboapi_rs import gil
 from turboapi_rs._core import CoreServer
 from turboapi_rs.config import ServerConfig
 
-__all__ = ["Serving", "serve_until_signal"]
+__all__ = ["Serving", "running", "serve_until_signal"]
 
 #: Seconds between two looks at the GIL while serving.
 GIL_WATCH_PERIOD = 1.0
@@ -151,6 +151,14 @@ class Serving:
         if self._ended.is_set() and self._fault is not None:
             raise self._fault
         return self._ended.is_set()
+
+
+def running() -> list[Serving]:
+    """The servers of this process that run now, for an application that wants the counters of its own.
+
+    Threads: any.
+    """
+    return list(_running)
 
 
 def serve_until_signal(serving: Serving) -> None:

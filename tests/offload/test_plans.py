@@ -10,6 +10,7 @@ import anyio.from_thread
 import pytest
 from fastapi import FastAPI
 from turboapi_rs import blocking, direct
+from turboapi_rs.serving import running
 
 from tests.support.wire import request_bytes
 
@@ -38,8 +39,8 @@ def test_def_route_of_fastapi_earns_direct_calls_and_loses_them(live, connect, c
         return {"id": item_id}
 
     # Bounds that a loaded machine keeps.
-    running = live(app, workers=1, direct_after=4, direct_under=5.0, direct_over=0.1)
-    connection = connect(running)
+    server = live(app, workers=1, direct_after=4, direct_under=5.0, direct_over=0.1)
+    connection = connect(server)
 
     def call(path: str) -> None:
         answer = connection.exchange(request_bytes("GET", path))
@@ -57,7 +58,7 @@ def test_def_route_of_fastapi_earns_direct_calls_and_loses_them(live, connect, c
     pause = 0.0
     call("/earned/1")
     assert threads["/earned/1"][-1] != worker
-    found = {route["path"]: route for route in running.routes_state() if "/{item_id}" in route["path"]}
+    found = {route["path"]: route for route in server.routes_state() if "/{item_id}" in route["path"]}
     told = {
         path: (route["pin"], route["mode"], route["direct_calls"], route["offloaded_calls"])
         for path, route in found.items()
@@ -70,6 +71,23 @@ def test_def_route_of_fastapi_earns_direct_calls_and_loses_them(live, connect, c
     assert (found["/earned/{item_id}"]["promotions"], found["/earned/{item_id}"]["demotions"]) == (1, 1)
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "ms on a worker" in line]
     assert "GET /earned/{item_id} (" in line
+
+
+def test_application_reads_the_counters_of_its_own_server(live, connect):
+    app = FastAPI()
+
+    @app.get("/counters")
+    @blocking
+    def counters():
+        (mine,) = [server for server in running() if server.addresses == addresses]
+        (route,) = [route for route in mine.routes_state() if route["path"] == "/counters"]
+        return [route["offloaded_calls"], mine.offload_state()["running"]]
+
+    server = live(app)
+    addresses = [server.address]
+    connection = connect(server)
+    for calls in range(3):
+        assert connection.exchange(request_bytes("GET", "/counters")).body == b"[%d,1]" % calls
 
 
 async def plus_one(number: int) -> int:
@@ -92,12 +110,12 @@ def test_def_route_that_calls_back_into_the_loop_stays_on_the_pool(live, connect
     def route():
         return call_back()
 
-    running = live(app, log_level="info", direct_after=2, direct_under=5.0)
-    connection = connect(running)
+    server = live(app, log_level="info", direct_after=2, direct_under=5.0)
+    connection = connect(server)
     for _ in range(6):
         answer = connection.exchange(request_bytes("GET", "/"))
         assert (answer.status, answer.body) == (200, body)
-    (state,) = [route for route in running.routes_state() if route["path"] == "/"]
+    (state,) = [route for route in server.routes_state() if route["path"] == "/"]
     assert (state["mode"], state["offloaded_calls"], state["promotions"]) == ("offload", 6, 0)
     lines = [line for line in capfd.readouterr().err.splitlines() if "calls back into the event loop" in line]
     assert len(lines) == 1

@@ -11,6 +11,7 @@ import pytest
 from turboapi_rs import Server, blocking, direct
 from turboapi_rs.signatures import RouteError
 
+from tests.offload.waiting import until
 from tests.support.wire import request_bytes
 
 GET = request_bytes("GET", "/")
@@ -332,11 +333,3 @@ def test_blocked_functions_hold_no_other_request_up(live, connect):
         assert connection.exchange(request_bytes("GET", "/static")).body == b"static"
     gate.set()
     assert [connection.read_answer().body for connection in waiting] == [b"done"] * 20
-
-
-def until(condition, seconds: float = 30.0) -> None:
-    """Wait for a state that the server reaches by itself."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.002)
