@@ -56,6 +56,7 @@ ARROWS: dict[str, set[str]] = {
         "runtime",
         "isolated",
         "dispatch",
+        "home_loop",
         "interp",
         "middleware",
         "http1",

@@ -4,6 +4,7 @@
 #   PYTHON                 the interpreter of a virtual environment with the extension in it (`make test` sets it)
 #   TURBOAPI_TEST_LEGS     driver:workers pairs that the Python tests run with; the first one runs all of them, the
 #                          others leave out what is marked `once`
+#   TURBOAPI_TEST_PATHS    what the Python tests are run on (default: all of them)
 #   TURBOAPI_FUZZ_SECONDS  for each fuzz target; 0: none
 #   TURBOAPI_TEST_STEPS    lint rust python fuzz: what to run
 set -uo pipefail
@@ -11,6 +12,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 legs=${TURBOAPI_TEST_LEGS:-uring:1 epoll:2}
 fuzz_seconds=${TURBOAPI_FUZZ_SECONDS:-5}
+read -ra paths <<<"${TURBOAPI_TEST_PATHS:-}"
 steps=" ${TURBOAPI_TEST_STEPS:-lint rust python fuzz} "
 PYO3_PYTHON=$("$python" -c 'import sys; print(sys.executable)')
 export PYO3_PYTHON
@@ -78,7 +80,7 @@ if wants python; then
       skip "$name" "the driver does not start here: $(tail -1 <<<"$refusal")"
       continue
     fi
-    step "$name" env TURBOAPI_TEST_DRIVER="$driver" TURBOAPI_TEST_WORKERS="$workers" "$python" -m pytest "${only[@]}"
+    step "$name" env TURBOAPI_TEST_DRIVER="$driver" TURBOAPI_TEST_WORKERS="$workers" "$python" -m pytest "${only[@]}" "${paths[@]}"
     only=(-m "not once")
   done
 fi

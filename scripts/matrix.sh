@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# The tests on every interpreter that is to be had: the first one whole, the others a shorter leg (or whole, too).
+#
+#   scripts/matrix.sh [--short] [VERSION...]     default: 3.13t 3.13 3.14t
+#
+# --short: all but the first run tests/test_*.py, tests/sse, tests/asgi and tests/freethreading, on one driver and with
+# two workers, and only as long as the time allows. Prints what was left out and why; the last line is the sum.
+#
+#   TURBOAPI_MATRIX_SECONDS  after which no further leg is begun (default: no bound)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+is_short=0
+if [ "${1:-}" = --short ]; then is_short=1; shift; fi
+versions=("$@")
+[ ${#versions[@]} -gt 0 ] || versions=(3.13t 3.13 3.14t)
+bound=${TURBOAPI_MATRIX_SECONDS:-1000000}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 skipped=0
+left_out=()
+
+leave_out() {
+  left_out+=("$1: $2")
+  skipped=$((skipped + 1))
+  echo "== $1: left out: $2"
+}
+
+# Adds the closing line of one leg; a leg without one has failed.
+add_up() {
+  local name=$1 code=$2 line
+  line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1)
+  if [ -z "$line" ]; then
+    failed=$((failed + 1))
+    left_out+=("$name: it broke off (exit $code)")
+    return
+  fi
+  read -r p _ f _ s _ <<<"${line//,/}"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+# Runs `make test` for one version. Each has a target folder of its own: they would evict each other's build.
+leg() {
+  local name=$1 version=$2
+  shift 2
+  echo "== $name"
+  env PYTHON_VERSION="$version" "$@" make test 2>&1 </dev/null | tee "$log"
+  add_up "$name" "${PIPESTATUS[0]}"
+}
+
+first=${versions[0]}
+leg "$first" "$first"
+for version in "${versions[@]:1}"; do
+  if [ "$SECONDS" -ge "$bound" ]; then
+    leave_out "$version" "the first $SECONDS of $bound seconds are used up"
+    continue
+  fi
+  if ! why=$(bash scripts/python.sh "$version" 2>&1 >/dev/null </dev/null); then
+    leave_out "$version" "$(tail -1 <<<"$why")"
+    continue
+  fi
+  options=(CARGO_TARGET_DIR="$PWD/target/py-$version")
+  if [ "$is_short" = 1 ]; then
+    options+=(TURBOAPI_TEST_STEPS=python TURBOAPI_TEST_LEGS=auto:2
+      TURBOAPI_TEST_PATHS="$(echo tests/test_*.py) tests/sse tests/asgi tests/freethreading")
+    left_out+=("$version: lint, Rust tests, fuzz targets, parity and other legs: they ran with $first alone")
+  fi
+  leg "$version" "$version" "${options[@]}"
+done
+
+echo
+if [ ${#left_out[@]} -gt 0 ]; then
+  echo "left out:"
+  printf '  %s\n' "${left_out[@]}"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
