@@ -16,6 +16,7 @@ pytestmark = pytest.mark.once
 OURS = {
     "cli",
     "config",
+    "extensions",
     "server",
     "app",
     "testing",

@@ -45,7 +45,9 @@ impl AsgiHost {
         state: Option<Py<PyDict>>,
     ) -> PyResult<Self> {
         let channel = py.import("turboapi_rs.guest_loop")?.getattr("channel")?.unbind();
-        Ok(AsgiHost { app, scopes: ScopeMaker::new(py, root_path, proxies, state)?, channel })
+        let extensions = py.import("turboapi_rs.extensions")?.call_method1("offered", (&app,))?;
+        let scopes = ScopeMaker::new(py, root_path, proxies, state, &extensions)?;
+        Ok(AsgiHost { app, scopes, channel })
     }
 
     /// The application.

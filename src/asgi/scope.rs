@@ -40,7 +40,7 @@ struct EndObjects {
 const MAX_CACHED: usize = 256;
 
 impl ScopeMaker {
-    /// For one application on one loop.
+    /// For one application on one loop, which is offered `extensions`.
     ///
     /// # Errors
     /// Out of memory.
@@ -49,6 +49,7 @@ impl ScopeMaker {
         root_path: &str,
         proxies: TrustedProxies,
         state: Option<Py<PyDict>>,
+        extensions: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let asgi = PyDict::new(py);
         asgi.set_item("version", "3.0")?;
@@ -57,8 +58,6 @@ impl ScopeMaker {
         template.set_item("type", "http")?;
         template.set_item("asgi", asgi)?;
         template.set_item("scheme", "http")?;
-        let extensions = PyDict::new(py);
-        extensions.set_item("http.response.pathsend", PyDict::new(py))?;
         template.set_item("extensions", extensions)?;
         Ok(ScopeMaker {
             template: template.unbind(),

@@ -1,15 +1,20 @@
 """Middleware: `@app.middleware`, pure ASGI, GZip, TrustedHost, HTTPSRedirect, and their order."""
 
+import os
 from contextvars import ContextVar
+from pathlib import Path
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
+
+FILES = Path(os.environ.get("TURBOAPI_PARITY_FILES", "."))
 
 request_id: ContextVar[str] = ContextVar("request_id", default="none")
 
@@ -120,6 +125,14 @@ async def zipped_stream():
             yield f"line {i}\n" * 10
 
     return StreamingResponse(lines(), media_type="text/plain")
+
+
+@zipped.get("/file")
+async def zipped_file():
+    return FileResponse(FILES / "site" / "numbers.bin", media_type="text/plain", filename="numbers.txt")
+
+
+zipped.mount("/site", StaticFiles(directory=FILES / "site", check_dir=False))
 
 
 @zipped.get("/encoded")
