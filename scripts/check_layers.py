@@ -19,6 +19,7 @@ ARROWS: dict[str, set[str]] = {
     "ws": {"bytes_ext"},
     "sse": {"bytes_ext"},
     "router": {"bytes_ext"},
+    "multipart": {"bytes_ext"},
     "static_cache": {"bytes_ext", "http1"},
     "middleware": {"bytes_ext", "http1"},
     "files": {"bytes_ext", "http1"},
@@ -45,6 +46,7 @@ ARROWS: dict[str, set[str]] = {
         "ws",
         "sse",
         "files",
+        "multipart",
         "router",
         "static_cache",
         "bytes_ext",
@@ -69,7 +71,7 @@ ARROWS: dict[str, set[str]] = {
     },
 }
 
-SANS_IO = {"http1", "middleware", "ws", "sse", "router", "static_cache"}
+SANS_IO = {"http1", "middleware", "multipart", "ws", "sse", "router", "static_cache"}
 MAY_NAME_MONOIO = {"runtime"}
 MAY_NAME_PYO3 = {"interp", "json", "validate", "home_loop", "dispatch", "asgi", "pyclasses", "isolated", "server"}
 

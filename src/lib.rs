@@ -7,6 +7,7 @@ pub mod error;
 pub mod files;
 pub mod http1;
 pub mod middleware;
+pub mod multipart;
 pub mod router;
 pub mod service;
 pub mod sse;

@@ -7,9 +7,10 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    spec_from, App, AppFactory, Earned, LoopPlacement, Param, Pin, RouteSpec, ScalarType, Source, Table,
-    Thresholds,
+    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, LoopPlacement, Param, Pin, RouteSpec,
+    ScalarType, Source, Table, Thresholds,
 };
+use crate::files::Symlinks;
 use crate::http1::Limits;
 use crate::interp::{self, BaseContext, Held};
 use crate::isolated::{IsolatedFactory, Source as AppSource, REFUSED};
@@ -221,6 +222,37 @@ impl CoreServer {
         let response = StaticResponse::render(status, content_type, pairs, Bytes::from(body))
             .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;
         self.with_table(|table| table.add_static(path, response))
+    }
+
+    /// Serves the files of a folder below a prefix.
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    #[pyo3(signature = (prefix, directory, headers, *, index, precompressed, hidden, symlinks))]
+    fn static_files(
+        &self,
+        py: Python<'_>,
+        prefix: &str,
+        directory: std::path::PathBuf,
+        headers: Vec<(String, String)>,
+        index: Option<String>,
+        precompressed: bool,
+        hidden: bool,
+        symlinks: &str,
+    ) -> PyResult<()> {
+        let symlinks = match symlinks {
+            "inside" => Symlinks::Inside,
+            "never" => Symlinks::Never,
+            "anywhere" => Symlinks::Anywhere,
+            _ => {
+                return Err(PyValueError::new_err(format!(
+                    "{symlinks:?} is none of inside, never and anywhere"
+                )))
+            }
+        };
+        let options = FileOptions { index, serves_hidden: hidden, has_codings: precompressed, symlinks };
+        let route = py
+            .detach(|| FileRoute::open(&directory, options, &headers))?
+            .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;
+        self.with_table(|table| table.add_files(prefix, route))
     }
 
     /// Hosts an ASGI application behind the routes.

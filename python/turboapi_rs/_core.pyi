@@ -1,5 +1,6 @@
 """The native half. Use it through `turboapi_rs.Server` and `turboapi_rs.serve`."""
 
+import os
 from collections.abc import Callable
 from typing import Any, Literal, Self, TypedDict, final
 
@@ -93,6 +94,17 @@ class CoreServer:
     def offload_state(self) -> dict[str, int]: ...
     def static_response(
         self, path: str, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]]
+    ) -> None: ...
+    def static_files(
+        self,
+        prefix: str,
+        directory: str | os.PathLike[str],
+        headers: list[tuple[str, str]],
+        *,
+        index: str | None,
+        precompressed: bool,
+        hidden: bool,
+        symlinks: str,
     ) -> None: ...
     def host_asgi(self, app: Callable[..., Any]) -> None: ...
     def host_isolated(self, target: str, app_dir: str, factory: bool, path: list[str]) -> None: ...

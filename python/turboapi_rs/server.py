@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 import re
 import sys
 import threading
@@ -30,8 +31,19 @@ __all__ = ["ConfigError", "RouteError", "Server", "StartupError", "blocking", "d
 #: Bytes of a static response's body.
 MAX_STATIC_BYTES = 1024 * 1024
 
+#: What `symlinks` of static files may be.
+SYMLINKS = ("inside", "never", "anywhere")
+
 #: Seconds that `max_age` may be: RFC 9111 section 1.2.2 has caches hold no larger number.
 MAX_AGE_SECONDS = 2**31
+
+
+def cache_control(max_age: float) -> list[tuple[str, str]]:
+    """Make the field of an answer that may be kept so many seconds; none for 0."""
+    # Written so that NaN is refused, which is neither above nor below anything.
+    if not isinstance(max_age, (int, float)) or not (0 <= max_age <= MAX_AGE_SECONDS and max_age == int(max_age)):
+        raise ValueError(f"max_age: {max_age!r} is not a whole number of seconds from 0 to {MAX_AGE_SECONDS}")
+    return [("cache-control", f"max-age={int(max_age)}")] if max_age else []
 
 
 def direct[Handler: Callable[..., Any]](handler: Handler) -> Handler:
@@ -185,11 +197,7 @@ class Server:
         if content_type is None:
             content_type = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
         pairs = list((headers or {}).items())
-        # Written so that NaN is refused, which is neither above nor below anything.
-        if not isinstance(max_age, (int, float)) or not (0 <= max_age <= MAX_AGE_SECONDS and max_age == int(max_age)):
-            raise ValueError(f"max_age: {max_age!r} is not a whole number of seconds from 0 to {MAX_AGE_SECONDS}")
-        if max_age:
-            pairs.append(("cache-control", f"max-age={int(max_age)}"))
+        pairs += cache_control(max_age)
 
         def install(core: CoreServer) -> None:
             try:
@@ -198,6 +206,86 @@ class Server:
                 raise ValueError(f"static response {path}: {error}") from None
 
         self._add("GET", path, install)
+
+    def static_files(
+        self,
+        prefix: str,
+        directory: str | os.PathLike[str],
+        *,
+        index: str | None = None,
+        max_age: float = 0,
+        headers: dict[str, str] | None = None,
+        precompressed: bool = True,
+        hidden: bool = False,
+        symlinks: str = "inside",
+    ) -> None:
+        """Serve the files of a folder below `prefix`, without entering Python.
+
+        Ranges (single and several), entity tags, `Last-Modified` and all conditions are answered; a file is sent by
+        the kernel, and is never held in memory. An entity tag is made of the time of the last change, in nanoseconds,
+        and the size: replace files by renaming new ones over them.
+
+        Args:
+            prefix: absolute path without parameters, such as `"/static"`; `"/"` serves all that no earlier route takes.
+            directory: the folder. It is opened now, and served even if it is renamed later.
+            index: file that answers for a folder, such as `"index.html"`; a folder's path without its last slash is
+                redirected there (307). None: a folder is 404.
+            max_age: whole seconds sent in `Cache-Control: max-age`, up to 2**31. 0 sends no header.
+            headers: further fields of every answer with a file.
+            precompressed: `app.js.br`, `app.js.zst` or `app.js.gz` is sent for `app.js` where it is there and the
+                client takes it. Keep them as new as the file itself: that is not checked.
+            hidden: names that begin with a dot are served too.
+            symlinks: which symbolic links are followed: `"inside"`, relative ones that stay in the folder; `"never"`;
+                `"anywhere"`: whoever may make a link in the folder then chooses what is served.
+
+        Raises:
+            OSError: there is no such folder, or it may not be entered. It names the folder.
+            ValueError: `prefix` has a parameter or is no path, `max_age` or `symlinks` is none of what is allowed, a
+                route takes all of these paths already, or `index` is no plain name.
+            RuntimeError: the server was started and has not ended.
+
+        Threads: call before `start`. Workers share the open folder, and write nothing.
+
+        Source: RFC 9110 sections 13 and 14. Starlette: `StaticFiles`.
+
+        Example:
+            >>> import pathlib, tempfile, urllib.request
+            >>> folder = tempfile.TemporaryDirectory()
+            >>> pathlib.Path(folder.name, "a.txt").write_text("hello") and None
+            >>> server = Server()
+            >>> server.static_files("/static", folder.name)
+            >>> with server.start(port=0, workers=1):
+            ...     urllib.request.urlopen(server.url + "/static/a.txt").read()
+            b'hello'
+            >>> folder.cleanup()
+        """
+        if not prefix.startswith("/") or "{" in prefix:
+            raise ValueError(f"prefix {prefix!r}: files are served below an absolute path without parameters")
+        if index is not None and (not index or "/" in index or index in (".", "..") or "\0" in index):
+            raise ValueError(f"index {index!r} is not the plain name of a file")
+        if symlinks not in SYMLINKS:
+            raise ValueError(f"symlinks: {symlinks!r} is not one of {', '.join(SYMLINKS)}")
+        folder = os.path.abspath(directory)
+        if not os.path.isdir(folder):
+            os.listdir(folder)  # raises the system's own reason
+        pairs = list((headers or {}).items())
+        pairs += cache_control(max_age)
+
+        def install(core: CoreServer) -> None:
+            try:
+                core.static_files(
+                    prefix,
+                    folder,
+                    pairs,
+                    index=index,
+                    precompressed=precompressed,
+                    hidden=hidden,
+                    symlinks=symlinks,
+                )
+            except ValueError as error:
+                raise ValueError(f"static files {prefix}: {error}") from None
+
+        self._add("GET", prefix.rstrip("/") + "/{path:path}", install)
 
     def install(self, core: CoreServer) -> None:
         """Give all routes to a native server.

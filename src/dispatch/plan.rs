@@ -5,6 +5,7 @@
 
 use super::call_plan::PlanSpec;
 use super::earned::Earned;
+use super::file_route::FileRoute;
 use crate::interp::{self, Held};
 use crate::router::{Found, RouteFault, Router};
 use crate::static_cache::StaticResponse;
@@ -77,6 +78,8 @@ pub enum Target {
     Handler(u32),
     /// The call plan of that index.
     Plan(u32),
+    /// A file of a folder; the path parameter `path` says which.
+    Files(Arc<FileRoute>),
     /// The ASGI application behind the routes.
     Asgi,
 }
@@ -187,6 +190,17 @@ impl Table {
     /// As [`Table::add_route`].
     pub fn add_static(&mut self, path: &str, response: StaticResponse) -> Result<(), RouteFault> {
         self.router.insert("GET", path, Target::Static(Arc::new(response)))
+    }
+
+    /// Serves a folder below a prefix, for GET and HEAD.
+    ///
+    /// # Errors
+    /// As [`Table::add_route`].
+    pub fn add_files(&mut self, prefix: &str, route: FileRoute) -> Result<(), RouteFault> {
+        let pattern = format!("{}/{{path:path}}", prefix.trim_end_matches('/'));
+        let route = Arc::new(route);
+        self.router.insert("GET", &pattern, Target::Files(route.clone()))?;
+        self.router.insert("HEAD", &pattern, Target::Files(route))
     }
 
     /// Adds a call plan for some methods.

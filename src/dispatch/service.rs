@@ -7,6 +7,7 @@
 use super::bind::{self, PathParams, Value};
 use super::coroutine;
 use super::fault::{self, Fault};
+use super::file_route::FileRoute;
 use super::offloaded::Away;
 use super::plan::{NoRoute, RouteSpec, Table, Target};
 use super::reply::{classify, Classified};
@@ -124,6 +125,8 @@ pub enum Route {
     Handler(usize, PathParams),
     /// A call plan and its path parameters.
     Plan(usize, PathParams),
+    /// A file below a folder, and the rest of the path.
+    Files(Arc<FileRoute>, String),
     /// The ASGI application.
     Asgi,
     /// No route has this path.
@@ -267,6 +270,7 @@ impl Service for PyService {
                 refuse_websocket(reply)
             }
             Route::Plan(index, path) => local.call_plan(index, path, request, reply),
+            Route::Files(files, tail) => files.call(tail, request, reply, &local.offload),
             Route::Asgi => local.call_asgi(request),
             Route::NotFound => {
                 const BODY: &[u8] = b"{\"detail\":\"Not Found\"}";
@@ -463,6 +467,9 @@ impl Local {
             Found::Route(Target::Plan(index), params) => {
                 let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                 Route::Plan(*index as usize, params)
+            }
+            Found::Route(Target::Files(files), params) => {
+                Route::Files(files.clone(), params.value("path").unwrap_or_default().to_owned())
             }
             Found::Route(Target::Asgi, _) => Route::Asgi,
             _ if self.app.asgi.is_some() => match table.no_route(head.method_bytes(), &text) {

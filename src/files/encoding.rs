@@ -40,9 +40,9 @@ impl Coding {
 }
 
 /// The codings that a client takes, best first: by its weights, then by ours. None where it has not asked.
-pub fn acceptable<'a>(accept_encoding: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<Coding> {
+pub fn acceptable(accept_encoding: &[&[u8]]) -> Vec<Coding> {
     let weight_of = |name: &str| -> Option<u16> {
-        let members = accept_encoding.clone().flat_map(list_members);
+        let members = accept_encoding.iter().flat_map(|value| list_members(value));
         let mut found = None;
         for member in members {
             let (coding, weight) = split_weight(member);
@@ -59,7 +59,7 @@ pub fn acceptable<'a>(accept_encoding: impl Iterator<Item = &'a [u8]> + Clone) -
         found
     };
     // A client that likes the plain form better than a coding gets the plain form.
-    let plain = weight_of("identity").filter(|_| names_identity(accept_encoding.clone())).unwrap_or(0);
+    let plain = weight_of("identity").filter(|_| names_identity(accept_encoding)).unwrap_or(0);
     let mut taken: Vec<(u16, Coding)> = Coding::ALL
         .into_iter()
         .filter_map(|coding| weight_of(coding.name()).map(|weight| (weight, coding)))
@@ -70,8 +70,8 @@ pub fn acceptable<'a>(accept_encoding: impl Iterator<Item = &'a [u8]> + Clone) -
     taken.into_iter().map(|(_, coding)| coding).collect()
 }
 
-fn names_identity<'a>(mut accept_encoding: impl Iterator<Item = &'a [u8]>) -> bool {
-    accept_encoding.any(|value| {
+fn names_identity(accept_encoding: &[&[u8]]) -> bool {
+    accept_encoding.iter().any(|value| {
         list_members(value).any(|member| split_weight(member).0.eq_ignore_ascii_case(b"identity"))
     })
 }

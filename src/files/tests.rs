@@ -99,7 +99,8 @@ fn codings_are_taken_by_the_weights_of_the_client() {
         (&["identity;q=0.5, gzip;q=0.5"], &[Gzip]),
     ];
     for (fields, expected) in table {
-        assert_eq!(acceptable(fields.iter().map(|field| field.as_bytes())), expected, "{fields:?}");
+        let values: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
+        assert_eq!(acceptable(&values), expected, "{fields:?}");
     }
 }
 
