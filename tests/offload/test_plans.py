@@ -81,13 +81,13 @@ def test_application_reads_the_counters_of_its_own_server(live, connect):
     def counters():
         (mine,) = [server for server in running() if server.addresses == addresses]
         (route,) = [route for route in mine.routes_state() if route["path"] == "/counters"]
-        return [route["offloaded_calls"], mine.offload_state()["running"]]
+        return [route["offloaded_calls"], mine.offload_state()["running"] > 0]
 
     server = live(app)
     addresses = [server.address]
     connection = connect(server)
     for calls in range(3):
-        assert connection.exchange(request_bytes("GET", "/counters")).body == b"[%d,1]" % calls
+        assert connection.exchange(request_bytes("GET", "/counters")).body == b"[%d,true]" % calls
 
 
 async def plus_one(number: int) -> int:
