@@ -91,6 +91,16 @@ def test_auto_says_who_turned_the_gil_on_and_takes_one_worker(folder, app, optio
         assert serving.end() == 0
 
 
+@free_threaded
+def test_worker_processes_have_it_said_once(folder):
+    options = ("--isolation", "processes", "--workers", "2")
+    with Command("early:server", *options, folder=folder) as serving:
+        said, banner = lines_of(serving)
+        assert said == BY_MODULE
+        assert "GIL on; 2 processes," in banner
+        assert serving.end() == 0
+
+
 @pytest.mark.skipif(IS_FREE, reason="for a build with the GIL")
 def test_build_with_the_gil_takes_one_worker(folder):
     with Command("plain:server", folder=folder) as serving:

@@ -95,7 +95,7 @@ def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
             raise
         if is_told.is_set():
             serving.stop()
-        _report(channel, ready=serving.driver)
+        _report(channel, ready=serving.driver, notice=serving.notice)
         threading.Thread(target=_watch, args=(serving.core, channel, orders.reports), daemon=True).start()
         serving.join()
     except (ConfigError, AppNotFound, ValueError) as error:

@@ -77,6 +77,8 @@ class _Worker:
         self.started = time.monotonic()
         self.ready_at: float | None = None
         self.driver = ""
+        #: What it has to say of the GIL, where that is on.
+        self.notice: str | None = None
         self.requests = 0
         self.rss = 0
         #: What it said of its failure, and the exit code that goes with it.
@@ -105,7 +107,7 @@ class _Worker:
             report = json.loads(line)
             if "ready" in report:
                 self.ready_at = time.monotonic()
-                self.driver = report["ready"]
+                self.driver, self.notice = report["ready"], report["notice"]
             elif "failed" in report:
                 self.failure = report["failed"]
             else:
@@ -373,7 +375,11 @@ class Supervisor:
         count = len(self.slots)
         drivers = sorted({slot.current.driver for slot in self.slots if slot.current})
         version = ".".join(map(str, sys.version_info[:3])) + ("t" if "free-threading" in sys.version else "")
-        gil = "GIL on" if getattr(sys, "_is_gil_enabled", lambda: True)() else "GIL off"
+        # Said by the workers, who have imported the application; it is the same one.
+        notice = next((slot.current.notice for slot in self.slots if slot.current and slot.current.notice), None)
+        gil = "GIL off" if notice is None else "GIL on"
+        if notice is not None:
+            print(notice, file=sys.stderr, flush=True)
         _say(
             f"serving on {', '.join(_shown(bound) for bound in self.sockets)} (Python {version}, {gil}; {count} "
             f"process{'es' if count != 1 else ''}, {'/'.join(drivers)}, isolation processes)"
