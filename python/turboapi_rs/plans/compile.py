@@ -33,7 +33,12 @@ from fastapi.dependencies.models import (
     _is_gen_callable,
     _is_security_scheme,
 )
-from fastapi.dependencies.utils import _get_param_aliases, _solve_generator, request_body_to_args, request_params_to_args
+from fastapi.dependencies.utils import (
+    _get_param_aliases,
+    _solve_generator,
+    request_body_to_args,
+    request_params_to_args,
+)
 from fastapi.exception_handlers import request_validation_exception_handler
 from fastapi.exceptions import FastAPIError, RequestValidationError
 from fastapi.routing import APIRoute, _effective_route_context_var, _IncludedRouter
@@ -47,8 +52,8 @@ from starlette.routing import Route
 from turboapi_rs._core import _Validator, drive
 from turboapi_rs.plans import unwind
 from turboapi_rs.plans.params import Native, simple
-from turboapi_rs.plans.resume import Resumed, Tail, prepare
 from turboapi_rs.plans.responses import Finish, fault_of, new_response, of_response
+from turboapi_rs.plans.resume import Resumed, Tail, prepare
 from turboapi_rs.plans.routes import NotCompiled
 from turboapi_rs.plans.suspends import may_suspend
 
@@ -373,7 +378,7 @@ class _Builder:
         text = [f"{head}{', '.join(arguments)}):", *_indented([*self.binding, *lines])]
         source = "\n".join(text) + "\n"
         where = f"<plan of {self.route.path}>"
-        exec(compile(source, where, "exec"), self.names)  # noqa: S102 - the text is made here, of names made here
+        exec(compile(source, where, "exec"), self.names)
         return self.names["run"], source
 
     def _fallback(self) -> str:
@@ -648,7 +653,9 @@ class _Builder:
             made = self._cookies()
         else:
             source = "header" if where == "headers" else "query"
-            value = self._native(Native(source, wire.lower() if source == "header" else wire, "str", False, False, None))
+            value = self._native(
+                Native(source, wire.lower() if source == "header" else wire, "str", False, False, None)
+            )
             made = f"{{}} if {value} is None else {{{wire!r}: {value}}}"
         name, result, seen = self._name(sub.call, "scheme"), self._new("d"), self._new("view")
         self.steps.append(f"{seen} = SimpleNamespace({where}={made})")

@@ -74,7 +74,12 @@ def table(rows: Sequence[Row]) -> str:
     """Lay rows out in columns, with a count at the end."""
     cells = [("METHOD", "PATH", "RUNS", "REASON OR NOTE")]
     cells += [
-        (",".join(row.methods) or "*", row.path, row.kind, row.reason or (row.note and f"by FastAPI's handler: {row.note}"))
+        (
+            ",".join(row.methods) or "*",
+            row.path,
+            row.kind,
+            row.reason or (row.note and f"by FastAPI's handler: {row.note}"),
+        )
         for row in rows
     ]
     widths = [max(len(line[column]) for line in cells) for column in range(3)]

@@ -71,9 +71,7 @@ class Finish:
             self._validate = adapter.validator.validate_python
             if self._is_plain:
                 usual = {"include": None, "exclude": None, "by_alias": True}
-                options = {
-                    name: value for name, value in self._dump_options.items() if value != usual.get(name, False)
-                }
+                options = {name: value for name, value in self._dump_options.items() if value != usual.get(name, False)}
                 self._dump_options = {"by_alias": self._dump_options["by_alias"], **options}
                 self._dump = adapter.serializer.to_json
         elif self._is_plain and self._class.render is not JSONResponse.render:

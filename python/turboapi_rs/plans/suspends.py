@@ -40,7 +40,9 @@ def may_suspend(call: Callable[..., Any] | None) -> bool:
         if not inspect.isfunction(bound):
             return True
         target = bound
-    if hasattr(target, "__wrapped__") or not (inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)):
+    if hasattr(target, "__wrapped__") or not (
+        inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
+    ):
         return True
     code: CodeType = target.__code__
     if _TASK_NAMES.intersection(code.co_names):
