@@ -63,7 +63,7 @@ pub struct CoreServer {
 enum State {
     /// Routes may be added.
     Open {
-        table: Table,
+        table: Box<Table>,
         asgi: Option<Held<PyAny>>,
         /// What each worker loads into an interpreter of its own, in place of all the rest.
         isolated: Option<AppSource>,
@@ -101,7 +101,7 @@ impl CoreServer {
             earned: Mutex::default(),
             offload: Mutex::default(),
             middleware: Mutex::default(),
-            state: Mutex::new(State::Open { table: Table::default(), asgi: None, isolated: None }),
+            state: Mutex::new(State::Open { table: Box::default(), asgi: None, isolated: None }),
             stop: Mutex::new(None),
             is_cut: AtomicBool::new(false),
             is_running: AtomicBool::new(false),
@@ -293,7 +293,7 @@ impl CoreServer {
             }
         };
         let app = App {
-            table,
+            table: *table,
             asgi,
             root_path: self.root_path.clone(),
             proxies: TrustedProxies::parse(&self.forwarded_allow_ips),

@@ -208,7 +208,8 @@ fn conditions_are_judged_in_their_order() {
     let list = format!("\"a,b\", {etag}");
     let (go, no_range) = (Proceed { ranges_count: true }, Proceed { ranges_count: false });
     let earlier = "Sun, 06 Nov 1994 08:49:36 GMT";
-    let table: [(&str, &[(&str, &str)], Verdict); 24] = [
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Verdict);
+    let table: [Row<'_>; 24] = [
         ("GET", &[], go),
         ("GET", &[("if-none-match", etag)], NotModified),
         ("HEAD", &[("if-none-match", etag)], NotModified),

@@ -115,8 +115,9 @@ pub enum Sent<'py> {
 pub fn send_none<'py>(coroutine: &Bound<'py, PyAny>) -> PyResult<Sent<'py>> {
     let py = coroutine.py();
     let mut result: *mut ffi::PyObject = std::ptr::null_mut();
+    let none = py.None();
     // SAFETY: attached (`coroutine` proves it); both objects are alive, and `result` may be written.
-    let status = unsafe { ffi::PyIter_Send(coroutine.as_ptr(), ffi::Py_None(), &mut result) };
+    let status = unsafe { ffi::PyIter_Send(coroutine.as_ptr(), none.as_ptr(), &mut result) };
     // SAFETY: a new reference, or null with the error set, as the status says.
     let value = unsafe { Bound::from_owned_ptr_or_err(py, result) }?;
     match status {

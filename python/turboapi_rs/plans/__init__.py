@@ -2,8 +2,9 @@
 
 Owns: `explain` (how each route will run, and why), `install` (plans given to a native server).
 Does not own: FastAPI's declarations, which are read and never parsed again; running a plan (`turboapi_rs._core`).
-Rule: a plan answers as FastAPI does, to the byte. What is not certain runs through FastAPI itself: a route that cannot be
-compiled is `asgi`, with its reason; a request that a plan does not decide goes to FastAPI before any code of the user ran.
+Rule: a plan answers as FastAPI does, to the byte. What is not certain runs through FastAPI itself: a route that cannot
+be compiled is `asgi`, with its reason; a request that a plan does not decide goes to FastAPI before any code of the
+user ran.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Owns: the order of steps, the source text of the function, which of the two forms it takes.
 Does not own: binding arguments (`dispatch/bind`, natively), the response step (`responses`).
-Rule: steps run in the order in which FastAPI's `solve_dependencies` runs them; whatever may fail before the first call of
-the user's code comes first, and sends the whole request to FastAPI.
+Rule: steps run in the order in which FastAPI's `solve_dependencies` runs them; whatever may fail before the first call
+of the user's code comes first, and sends the whole request to FastAPI.
 
 Two forms. A *direct* function is plain: it is called on a worker's thread and never suspends. A *task* function is a
 coroutine function, run on the application's event loop: for code that awaits, or that is given the request.
@@ -110,7 +110,7 @@ def tail_of(app: Any) -> Tail:
 
 
 def compile_starlette_route(app: Any, context: Any) -> Plan:
-    """Compile a Starlette route whose endpoint is a function of the request (FastAPI's own `/docs` and `/openapi.json`).
+    """Compile a Starlette route whose endpoint is a function of the request, as of FastAPI's own `/docs`.
 
     Raises:
         NotCompiled: the endpoint is an ASGI application or a class.
@@ -147,9 +147,9 @@ async def deliver(final: Any, scope: Any, receive: Any, send: Any, reply: Any) -
 
 
 def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan:
-    """Compile a FastAPI route whose body, result or class only FastAPI's own handler knows: forms, streams of items, ...
+    """Compile a FastAPI route whose body, result or class only FastAPI's own handler knows: forms, streams of items.
 
-    Routing, middleware and the outer layers are not gone through; the handler is the one that FastAPI made for the route.
+    Routing, middleware and the outer layers are not gone through; the handler is the one that FastAPI made.
 
     Raises:
         NotCompiled: with the reason.
@@ -298,8 +298,8 @@ class _Builder:
         run, source = self._define(lines)
         return Plan(run=run, natives=list(self.natives), is_task=self.is_task, is_blocking=self.is_blocking,
                     status=self.finish.status, finish=self.finish if finishes_natively else None,
-                    fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin, judge=self.judge,
-                    answers_invalid=self._answers_invalid())  # fmt: skip
+                    fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin,
+                    judge=self.judge, answers_invalid=self._answers_invalid())  # fmt: skip
 
     def _answers_invalid(self) -> bool:
         """Nothing of the user's runs before an invalid body is found, and FastAPI's own handler answers it."""
@@ -702,7 +702,7 @@ def _security_view(dependant: Dependant) -> tuple[str, str] | None:
     call = dependant.call
     if call is None or not _is_security_scheme(dependant=dependant):
         return None
-    where = _SCHEMES.get(getattr(type(call), "__call__", None))  # type: ignore[arg-type]
+    where = _SCHEMES.get(getattr(type(call), "__call__", None))  # type: ignore[arg-type]  # noqa: B004
     if where is None or dependant.dependencies:
         return None
     if isinstance(call, (fastapi_security.APIKeyHeader, fastapi_security.APIKeyQuery, fastapi_security.APIKeyCookie)):

@@ -22,7 +22,7 @@ class Row:
         kind: `"direct"` (a call plan) or `"asgi"`.
         reason: for `asgi`, why, in words to act on; else empty.
         name: the endpoint, such as `main.read_item`.
-        note: for `direct`, what of the route FastAPI's own handler still does (`a form`, `a stream of items`); else empty.
+        note: for `direct`, what of the route FastAPI's own handler does (`a form`, `a stream of items`); else empty.
     """
 
     path: str

@@ -43,8 +43,8 @@ class Finish:
     Threads: read-only after it was made; called on any thread.
     """
 
-    __slots__ = ("_class", "_dump", "_dump_options", "_endpoint", "_field", "_is_plain", "_path", "_route", "_status", "_tail",
-                 "_validate", "status")  # fmt: skip
+    __slots__ = ("_class", "_dump", "_dump_options", "_endpoint", "_field", "_is_plain", "_path", "_route", "_status",
+                 "_tail", "_validate", "status")  # fmt: skip
 
     def __init__(self, route: Any, tail: Tail) -> None:
         placeholder = route.response_class

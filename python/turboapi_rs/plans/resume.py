@@ -1,7 +1,7 @@
 """The rest of a request that a plan began and that needs the event loop.
 
-Owns: `Resumed`, an ASGI application that sends a given response, or raises a given exception where FastAPI's router would
-have: inside the application's own exception handling.
+Owns: `Resumed`, an ASGI application that sends a given response, or raises a given exception where FastAPI's router
+would have: inside the application's own exception handling.
 Does not own: the handlers (the application's), the responses (Starlette's).
 Rule: what the plan has run is not run again.
 """

@@ -36,7 +36,7 @@ def may_suspend(call: Callable[..., Any] | None) -> bool:
     if inspect.ismethod(target):
         target = target.__func__
     if not inspect.isfunction(target):
-        bound = getattr(type(target), "__call__", None)
+        bound = getattr(type(target), "__call__", None)  # noqa: B004 - the function itself is looked at
         if not inspect.isfunction(bound):
             return True
         target = bound

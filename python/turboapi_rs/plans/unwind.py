@@ -1,8 +1,8 @@
 """Dependencies with `yield`, without an event loop.
 
-Owns: opening and closing the generators of a direct plan, in FastAPI's order. Does not own: those of a task (FastAPI does).
-Rule: as `contextlib.contextmanager` in the two exit stacks of a FastAPI request: those of function scope close before the
-answer is sent, those of request scope after it; an exception passes through all of them, the latest first.
+Owns: opening and closing the generators of a direct plan, in FastAPI's order. Does not own: those of a task.
+Rule: as `contextlib.contextmanager` in the two exit stacks of a FastAPI request: those of function scope close before
+the answer is sent, those of request scope after it; an exception passes through all of them, the latest first.
 """
 
 from __future__ import annotations
