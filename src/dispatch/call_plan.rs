@@ -111,7 +111,7 @@ impl PlanSpec {
             return Ok(Some(py.NotImplemented().into_bound(py)));
         };
         let Some(finish) = &self.finish else { return Ok(Some(result)) };
-        if result.is(&py.NotImplemented()) {
+        if result.is(py.NotImplemented()) {
             return Ok(Some(result));
         }
         if interp::is_coroutine(&result) {
@@ -132,7 +132,7 @@ impl PlanSpec {
             let (head, body) = read_whole(whole)?;
             return Ok(Final::Full(head, body));
         }
-        if made.is(&made.py().NotImplemented()) {
+        if made.is(made.py().NotImplemented()) {
             return Ok(Final::Undecided);
         }
         Ok(Final::Resumed(made.clone().unbind()))
