@@ -13,6 +13,7 @@ use crate::interp::{call_with_keyword, dict_for, new_instance, set_of_keys, str_
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple, PyType};
+use std::cell::RefCell;
 
 type Built<'py> = PyResult<Bound<'py, PyAny>>;
 
@@ -109,8 +110,7 @@ impl<'a, 'py> Builder<'a, 'py> {
             Node::Enum(members) => self.picked(&members.expected, members.maker),
             Node::List(list) => {
                 let count = self.array()?;
-                let items = self.items(count, list.items.as_deref().unwrap_or(&Node::Any))?;
-                Ok(PyList::new(self.py, items)?.into_any())
+                self.list(count, list.items.as_deref().unwrap_or(&Node::Any))
             }
             Node::Set(set) => {
                 let count = self.array()?;
@@ -176,10 +176,7 @@ impl<'a, 'py> Builder<'a, 'py> {
                 let digits = self.text(self.own, span)?;
                 self.py.get_type::<PyInt>().call1((digits,))?
             }
-            Entry::Array(count) => {
-                let items = self.items(count as usize, &Node::Any)?;
-                PyList::new(self.py, items)?.into_any()
-            }
+            Entry::Array(count) => self.list(count as usize, &Node::Any)?,
             Entry::Object(count) => self.pairs(count as usize, &Node::Any, &Node::Any)?.into_any(),
             Entry::Fields | Entry::Missing | Entry::Pick(_) | Entry::Raw => return Err(astray()),
         })
@@ -203,6 +200,17 @@ impl<'a, 'py> Builder<'a, 'py> {
             Entry::Object(count) => Ok(count as usize),
             _ => Err(astray()),
         }
+    }
+
+    /// A list, whose items are made while it is filled.
+    fn list(&mut self, count: usize, node: &Node) -> Built<'py> {
+        // No more than there can be, whatever the tape says.
+        if count > self.rest.len() {
+            return Err(astray());
+        }
+        let py = self.py;
+        let builder = RefCell::new(self);
+        Ok(PyList::new(py, (0..count).map(|_| Item { builder: &builder, node }))?.into_any())
     }
 
     fn items(&mut self, count: usize, node: &Node) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -364,6 +372,22 @@ impl<'a, 'py> Builder<'a, 'py> {
 
     fn kept(&self, object: Object) -> PyResult<&'a Bound<'py, PyAny>> {
         Ok(self.compiled.objects.get(object.0 as usize).ok_or_else(astray)?.bind(self.py))
+    }
+}
+
+/// An item of a list that is being filled.
+struct Item<'l, 'a, 'py> {
+    builder: &'l RefCell<&'l mut Builder<'a, 'py>>,
+    node: &'l Node,
+}
+
+impl<'py> IntoPyObject<'py> for Item<'_, '_, 'py> {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, _py: Python<'py>) -> Built<'py> {
+        self.builder.borrow_mut().node(self.node)
     }
 }
 
