@@ -24,6 +24,9 @@ from . import sdist
 
 PLUGIN = "turboapi_suite_plugin"
 
+TEST_TIMEOUT_S = 300
+"""Seconds for one test. FastAPI's own 20 do not bear a loaded machine: one that fires within a hook ends its worker."""
+
 Results = dict[str, tuple[str, str]]
 """Test → outcome, and why it did not pass."""
 
@@ -36,6 +39,7 @@ def outcomes(app: str, python: Path, source: Path, arguments: Sequence[str], log
         report = Path(folder) / "outcomes.json"
         env = {**os.environ, "TURBOAPI_SUITE_APP": app, "TURBOAPI_SUITE_REPORT": str(report), "PYTHONPATH": str(source)}
         command = [str(python), "-m", "pytest", "-p", PLUGIN, "-p", "no:cacheprovider", "-q", "--tb=short"]
+        command.append(f"--timeout={TEST_TIMEOUT_S}")
         with log.open("w") as out:
             subprocess.run(
                 [*command, "--continue-on-collection-errors", *arguments],
