@@ -92,6 +92,7 @@ fn dispatch(c: &mut Criterion) {
             home: Arc::default(),
             draining: Arc::default(),
             request_class: None,
+            middleware: None,
         }
     });
     let factory = AppFactory(Arc::new(app));

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import sys
 import threading
 import time
 
@@ -127,8 +129,10 @@ def test_deep_recursion_is_an_exception_wherever_the_handler_runs(live, connect)
         value = []
         for _ in range(100_000):
             value = [value]
-        for work in (repr, pickle.dumps, lambda _: json.loads("[" * 100_000)):
-            with pytest.raises((RecursionError, MemoryError)):
+        # From 3.14 the bound is the stack's real size, in which some of these fit; then they must be done as they should.
+        faults = (RecursionError, MemoryError)
+        for work in (repr, pickle.dumps, lambda _: json.loads("[" * 100_000 + "]" * 100_000)):
+            with contextlib.suppress(*faults) if sys.version_info >= (3, 14) else pytest.raises(faults):
                 work(value)
         return "survived"
 
