@@ -55,6 +55,7 @@ ARROWS: dict[str, set[str]] = {
     "server": {
         "asgi",
         "files",
+        "multipart",
         "runtime",
         "isolated",
         "dispatch",

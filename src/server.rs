@@ -7,8 +7,8 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, LoopPlacement, Param, Pin, RouteSpec,
-    ScalarType, Source, Table, Thresholds,
+    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LoopPlacement, Param, Pin,
+    RouteSpec, ScalarType, Source, Table, Thresholds,
 };
 use crate::files::Symlinks;
 use crate::http1::Limits;
@@ -47,6 +47,7 @@ pub struct CoreServer {
     root_path: String,
     forwarded_allow_ips: String,
     lifespan: String,
+    forms: FormLimits,
     thresholds: Thresholds,
     /// The policy of each route, for `routes_state`.
     earned: Mutex<Vec<Arc<Earned>>>,
@@ -97,6 +98,7 @@ impl CoreServer {
                 .text("forwarded_allow_ips")?
                 .unwrap_or_else(|| "127.0.0.1".to_owned()),
             lifespan: settings.text("lifespan")?.unwrap_or_else(|| "auto".to_owned()),
+            forms: settings.forms()?,
             thresholds: settings.thresholds()?,
             earned: Mutex::default(),
             offload: Mutex::default(),
@@ -303,6 +305,7 @@ impl CoreServer {
             home: Arc::default(),
             draining: Arc::default(),
             request_class: None,
+            forms: self.forms,
             middleware: self.middleware.lock().clone(),
         };
         let mut config = self.config.clone();
@@ -462,6 +465,7 @@ fn param(spec: ParamSpec<'_>) -> PyResult<Param> {
         ("query", Some(scalar)) => Source::Query(scalar),
         ("body", _) => Source::Body,
         ("request", _) => Source::Request,
+        ("upload", _) => Source::Upload,
         _ => {
             return Err(PyValueError::new_err(format!("parameter {name}: no {kind} can come from {source}")))
         }
@@ -514,6 +518,20 @@ impl<'py> Settings<'_, 'py> {
             }
             None => Ok(default),
         }
+    }
+
+    fn forms(&self) -> PyResult<FormLimits> {
+        let usual = FormLimits::default();
+        let limits = usual.limits;
+        Ok(FormLimits {
+            limits: crate::multipart::Limits {
+                max_parts: self.count("max_form_parts", limits.max_parts)?,
+                max_part_head_bytes: self.count("max_form_head", limits.max_part_head_bytes)?,
+                max_field_bytes: self.count("max_form_field", limits.max_field_bytes as usize)? as u64,
+                max_file_bytes: self.count("max_form_file", limits.max_file_bytes as usize)? as u64,
+            },
+            spool_bytes: self.count("form_spool", usual.spool_bytes)?,
+        })
     }
 
     fn thresholds(&self) -> PyResult<Thresholds> {
@@ -666,6 +684,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::json::register(module)?;
     crate::validate::register(module)?;
     crate::dispatch::register(module)?;
+    crate::dispatch::register_uploads(module)?;
     module.add_function(wrap_pyfunction!(build_info, module)?)?;
     module.add_function(wrap_pyfunction!(interpreters_left_behind, module)?)?;
     module.add_function(wrap_pyfunction!(set_log_level, module)?)

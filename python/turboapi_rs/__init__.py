@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastapi import *  # noqa: F403
 
-    from turboapi_rs._core import ConfigError, StartupError
+    from turboapi_rs._core import ConfigError, FormError, StartupError, Upload
     from turboapi_rs._core import Request as RawRequest
     from turboapi_rs.app import TurboAPI
     from turboapi_rs.config import ServerConfig
@@ -36,6 +36,8 @@ _OWN = {
     "ServerConfig": ("turboapi_rs.config", "ServerConfig"),
     "StartupError": ("turboapi_rs._core", "StartupError"),
     "TurboAPI": ("turboapi_rs.app", "TurboAPI"),
+    "FormError": ("turboapi_rs._core", "FormError"),
+    "Upload": ("turboapi_rs._core", "Upload"),
     "blocking": ("turboapi_rs.server", "blocking"),
     "direct": ("turboapi_rs.server", "direct"),
     "serve": ("turboapi_rs.server", "serve"),

@@ -176,3 +176,44 @@ class _Validator:
     def left_to_pydantic(self) -> list[str]: ...
 
 def jsonable_bytes(value: object) -> bytes | None: ...
+
+class FormError(ValueError):
+    """A form is broken, or passes a limit. `args` are the text, which names the rule, and the status: 400 or 413."""
+
+@final
+class Upload:
+    """A request body as it arrives, for raw handlers: taken piece by piece, poured into a file, or read as a form.
+
+    In a coroutine: `async for piece in upload`, `await upload.save_to(path)`. In a plain function, which runs on the
+    offload pool: `for piece in upload`, `upload.save_to(path)`. The client is told to go on (`100 Continue`) when
+    body is first asked for, and waits while it is not taken.
+
+    Raises, from all that takes of the body:
+        ConnectionResetError: the client left before its body was whole.
+        RuntimeError: the body was taken already, or in the wrong way for where the handler runs.
+    """
+
+    @property
+    def request(self) -> Request:
+        """The request, without its body."""
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes: ...
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Any: ...
+    def read(self) -> Any:
+        """All that is left. `bytes`, or an awaitable of it."""
+    def save_to(self, path: str | os.PathLike[str]) -> Any:
+        """Write what is left to a file, which takes its name when it is whole; gives its bytes, or an awaitable of it.
+
+        Raises:
+            OSError: the disk's. Nothing is left of the file.
+        """
+    def form(self) -> Any:
+        """Read `multipart/form-data`; gives a `uploads.Form`, or an awaitable of it.
+
+        Raises:
+            FormError: it is broken or passes a limit. A handler that lets it pass answers 400 or 413.
+        """
+
+def parse_form(content_type: bytes, pieces: list[bytes]) -> Any:
+    """Parse a form that is given in pieces, as `Upload.form` does."""

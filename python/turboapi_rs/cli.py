@@ -27,7 +27,16 @@ from turboapi_rs.supervisor import WorkersFailed
 #: The first descriptor that systemd passes.
 _LISTEN_FDS_START = 3
 
-_SIZES = {"max_head", "max_target", "max_body", "max_rss"}
+_SIZES = {
+    "max_head",
+    "max_target",
+    "max_body",
+    "max_rss",
+    "max_form_head",
+    "max_form_field",
+    "max_form_file",
+    "form_spool",
+}
 _HELP = {
     "host": "address to listen on",
     "port": "port to listen on; 0: the system picks one",
@@ -48,6 +57,11 @@ _HELP = {
     "max_fields": "fields of a request (431)",
     "max_target": "bytes of request target (414)",
     "max_body": "bytes of request body (413); 0: unlimited",
+    "max_form_parts": "parts of an uploaded form (413)",
+    "max_form_head": "bytes of a part's head (413)",
+    "max_form_field": "bytes of a field that is no file (413)",
+    "max_form_file": "bytes of a file of a form (413); 0: as max_body allows",
+    "form_spool": "bytes of such a file that are held in memory",
     "max_connections": "connections (503); 0: unlimited",
     "max_in_flight": "requests being answered (503); 0: unlimited",
     "head_timeout": "seconds for a head (408)",

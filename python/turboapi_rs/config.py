@@ -31,6 +31,11 @@ _COUNTS = (
     "max_fields",
     "max_target",
     "max_body",
+    "max_form_parts",
+    "max_form_head",
+    "max_form_field",
+    "max_form_file",
+    "form_spool",
     "max_connections",
     "max_in_flight",
     "offload_threads",
@@ -82,6 +87,11 @@ class ServerConfig:
         max_fields: fields of a request; more is 431. Apache 100.
         max_target: bytes of request target; more is 414. Apache 8190, nginx 8 KiB.
         max_body: bytes of request body; more is 413. 0: unlimited. nginx 1 MiB.
+        max_form_parts: parts of an uploaded form; more is 413. Starlette 1,000.
+        max_form_head: bytes of a part's head; more is 413. python-multipart 8 fields of 4 KiB.
+        max_form_field: bytes of a field that is no file; more is 413. Starlette 1 MiB.
+        max_form_file: bytes of a file; more is 413. 0: as `max_body` allows. Starlette: unlimited.
+        form_spool: bytes of a file that are held in memory; a larger one lies on disk, without a name. Starlette 1 MiB.
         max_connections: connections; one more is 503. 0: unlimited.
         max_in_flight: requests being answered; one more is 503. 0: unlimited. Idle connections do not count.
         head_timeout: seconds for a head from its first byte; then 408. nginx 60, Node 60.
@@ -130,6 +140,11 @@ class ServerConfig:
     max_fields: int = 100
     max_target: int = 8 * 1024
     max_body: int = 16 * 1024 * 1024
+    max_form_parts: int = 1000
+    max_form_head: int = 8 * 1024
+    max_form_field: int = 1024 * 1024
+    max_form_file: int = 0
+    form_spool: int = 1024 * 1024
     max_connections: int = 0
     max_in_flight: int = 0
     head_timeout: float = 10.0

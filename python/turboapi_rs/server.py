@@ -73,7 +73,8 @@ class Server:
     """Routes that call plain functions, without a framework.
 
     A handler is called with what its signature asks for: path and query parameters (`int`, `float`, `bool`, `str`,
-    optional, with a default, `list[...]` for repeated query keys), the raw body (`bytes`), the request (`RawRequest`).
+    optional, with a default, `list[...]` for repeated query keys), the raw body (`bytes`), the request (`RawRequest`),
+    the body as it arrives (`Upload`).
     It returns one of the shapes of the dispatch protocol (docs/protocol.md).
 
     Threads: add routes before `start` or after the end; handlers run on all workers at once.
@@ -121,6 +122,12 @@ class Server:
         if is_async and pin_of(handler, "") == "blocking":
             raise RouteError(f"{name}: @blocking is for plain functions; this one runs on the event loop")
         pin = pin_of(handler, "direct")
+        if not is_async and any(param[0] == "upload" for param in params):
+            if pin_of(handler, "") == "direct":
+                raise RouteError(
+                    f"{name}: a plain function that takes an Upload waits for its body; it cannot be @direct"
+                )
+            pin = "blocking"
 
         def install(core: CoreServer) -> None:
             try:

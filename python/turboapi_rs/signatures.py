@@ -13,11 +13,11 @@ import typing
 from collections.abc import Callable
 from typing import Any, Union
 
-from turboapi_rs._core import Request
+from turboapi_rs._core import Request, Upload
 
 __all__ = ["Param", "RouteError", "name_of", "read_params"]
 
-#: Source (`path`, `query`, `body`, `request`), wire name, type, is required, default, is a list.
+#: Source (`path`, `query`, `body`, `request`, `upload`), wire name, type, is required, default, is a list.
 type Param = tuple[str, str, str, bool, object, bool]
 
 _SCALARS = {int: "int", float: "float", bool: "bool", str: "str"}
@@ -43,7 +43,7 @@ def read_params(path: str, handler: Callable[..., Any]) -> list[Param]:
     in_path = {part.split(":")[0].lstrip("*") for part in re.findall(r"{([^}]*)}", path)}
     params = [_read_param(name, parameter, in_path) for parameter in signature.parameters.values()]
     for missing in sorted(in_path - {param[1] for param in params if param[0] == "path"}):
-        if not any(param[0] == "request" for param in params):
+        if not any(param[0] in ("request", "upload") for param in params):
             raise RouteError(f"{name}: the path has {{{missing}}}, which the handler does not take")
     return params
 
@@ -57,6 +57,8 @@ def _read_param(handler: str, parameter: inspect.Parameter, in_path: set[str]) -
     default = None if required else parameter.default
     if annotation is Request:
         return ("request", name, "request", True, None, False)
+    if annotation is Upload:
+        return ("upload", name, "upload", True, None, False)
     if annotation is bytes or (name == "body" and annotation is parameter.empty):
         return ("body", name, "bytes", True, None, False)
     kind, is_list = _scalar_of(where, annotation)
@@ -84,4 +86,4 @@ def _scalar_of(where: str, annotation: Any) -> tuple[str, bool]:
     if origin is typing.Annotated:
         raise RouteError(f"{where}: a raw route applies nothing that Annotated adds; write the type alone")
     shown = annotation.__name__ if isinstance(annotation, type) and origin is None else repr(annotation)
-    raise RouteError(f"{where}: {shown} is none of int, float, bool, str, a list of one, bytes or RawRequest")
+    raise RouteError(f"{where}: {shown} is none of int, float, bool, str, a list of one, bytes, RawRequest or Upload")

@@ -29,6 +29,8 @@ pub enum Value {
     List(Vec<Value>),
     /// The declared default.
     Default,
+    /// The body as it arrives.
+    Upload,
     /// The raw body.
     Body,
     /// The request itself.
@@ -54,6 +56,7 @@ pub fn convert(spec: &RouteSpec, head: &RequestHead, path: &PathParams) -> Resul
         let value = match param.source {
             Source::Body => Value::Body,
             Source::Request => Value::Request,
+            Source::Upload => Value::Upload,
             Source::Path(kind) => match path.iter().find(|(name, _)| *name == param.name) {
                 Some((_, text)) => scalar_or_note(kind, text, &mut misfits, &["path", &param.name]),
                 None => absent(param, "path", &mut misfits),
@@ -195,7 +198,7 @@ pub fn to_python<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     Ok(match value {
         Value::Body => PyBytes::new(py, body).into_any(),
-        Value::Request => request()?,
+        Value::Request | Value::Upload => request()?,
         Value::Default => param.default.bind(py).clone(),
         other => scalar_to_python(py, other)?,
     })
@@ -215,6 +218,6 @@ pub(super) fn scalar_to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'
             }
             list.into_any()
         }
-        Value::Default | Value::Body | Value::Request => py.None().into_bound(py),
+        Value::Default | Value::Body | Value::Request | Value::Upload => py.None().into_bound(py),
     })
 }

@@ -73,8 +73,7 @@ impl HandlerEnd {
     fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
         let result = task.call_method0(name!(py, "result")).map_err(Fault::Raised);
         if let Err(fault) = result.and_then(|result| answer_later(py, result, &self.exchange, &self.origin)) {
-            fault.log(py, &self.origin.handler, &self.origin.request);
-            fault::abort(&self.exchange);
+            fault.end(py, &self.exchange, &self.origin.handler, &self.origin.request);
         }
     }
 }

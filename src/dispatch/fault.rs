@@ -2,6 +2,7 @@
 //!
 //! Owns: [`Fault`], its log line, its fixed answer. Rule: the answer tells the client nothing; the log names the handler.
 
+use crate::http1::{FieldBlock, ResponseHead};
 use crate::interp;
 use crate::service::{Exchange, Outcome, Reply, ReplyEvent};
 use pyo3::prelude::*;
@@ -30,6 +31,25 @@ impl Fault {
             }
             Fault::Result(what) => log::error!("{request}: handler {handler} returned no response: {what}"),
         }
+    }
+}
+
+impl Fault {
+    /// Ends the response of a handler: a form that it let be refused is a 400 or a 413, all else is logged and a 500.
+    pub fn end(&self, py: Python<'_>, exchange: &Exchange, handler: &str, request: &str) {
+        let refused = match self {
+            Fault::Raised(raised) => super::upload::refusal(py, raised),
+            Fault::Result(_) => None,
+        };
+        let Some((status, reason)) = refused else {
+            self.log(py, handler, request);
+            return abort(exchange);
+        };
+        let mut fields = FieldBlock::new();
+        let pushed = fields.push(b"content-type", b"text/plain; charset=utf-8");
+        debug_assert!(pushed.is_ok(), "a constant field is sound");
+        // Refused when the peer is gone.
+        let _ = exchange.push(ReplyEvent::Full(ResponseHead { status, fields }, reason.into()));
     }
 }
 

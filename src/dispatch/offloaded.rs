@@ -63,7 +63,7 @@ impl Away {
             interp::attach(|py| match call(py, &away, &answered) {
                 // Answered, or an iterator or a coroutine that was started will.
                 Ok(()) => last_word.0 = None,
-                Err(fault) => fault.log(py, &origin.handler, &origin.request),
+                Err(fault) => fault.end(py, &answered, &origin.handler, &origin.request),
             });
         }));
         match submitted {

@@ -37,6 +37,8 @@ pub enum Source {
     Body,
     /// A `Request`.
     Request,
+    /// An `Upload`: the body as it arrives.
+    Upload,
 }
 
 /// One argument of a handler, in call order.
@@ -67,6 +69,13 @@ pub struct RouteSpec {
     pub is_async: bool,
     /// Where calls of a plain function run.
     pub earned: Arc<Earned>,
+}
+
+impl RouteSpec {
+    /// The handler takes the body as it arrives.
+    pub fn streams_body(&self) -> bool {
+        self.params.iter().any(|param| param.source == Source::Upload)
+    }
 }
 
 /// What a pattern leads to.

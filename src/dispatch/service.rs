@@ -8,10 +8,12 @@ use super::bind::{self, PathParams, Value};
 use super::coroutine;
 use super::fault::{self, Fault};
 use super::file_route::FileRoute;
+use super::form::FormLimits;
 use super::offloaded::Away;
 use super::plan::{NoRoute, RouteSpec, Table, Target};
 use super::reply::{classify, Classified};
 use super::stream::{self, Origin, SyncStream};
+use super::upload::Upload;
 use crate::asgi::{AsgiHost, Lifespan, Progress, TrustedProxies};
 use crate::bytes_ext;
 use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
@@ -69,6 +71,8 @@ pub struct App {
     /// What handlers are given for a request, where the extension's own class must not be used: the class of
     /// `turboapi_rs.isolated`.
     pub request_class: Option<Held<PyAny>>,
+    /// What an uploaded form may be.
+    pub forms: FormLimits,
     /// Runs around compiled routes.
     pub middleware: Option<Arc<Stack>>,
 }
@@ -235,7 +239,10 @@ impl Service for PyService {
 
     fn body_mode(&self, route: &Route) -> BodyMode {
         match route {
-            Route::Handler(..) => BodyMode::Buffered,
+            Route::Handler(index, _) => match &*self.local.borrow() {
+                Some(local) if local.app.table.routes[*index].streams_body() => BodyMode::Streamed,
+                _ => BodyMode::Buffered,
+            },
             Route::Plan(index, _) => match &*self.local.borrow() {
                 Some(local) if local.app.table.plans[*index].reads_body => BodyMode::Buffered,
                 _ => BodyMode::Streamed,
@@ -509,10 +516,11 @@ impl Local {
         self: &Rc<Self>,
         index: usize,
         path: PathParams,
-        request: Request,
+        mut request: Request,
         reply: Reply<'_>,
     ) -> Outcome {
         let spec = &self.app.table.routes[index];
+        let exchange = exchange_for(spec, &mut request);
         let values = if spec.params.is_empty() {
             Vec::new()
         } else {
@@ -522,14 +530,14 @@ impl Local {
             }
         };
         if spec.is_async && self.home.is_none() {
-            return self.post_handler(index, values, path, request);
+            return self.post_handler(index, values, path, request, exchange());
         }
         if !spec.is_async && !spec.earned.is_direct() {
-            return self.offload_handler(index, values, path, request, reply);
+            return self.offload_handler(index, values, path, request, reply, exchange());
         }
         interp::attach(|py| {
             if spec.is_async {
-                let exchange = Exchange::without_body();
+                let exchange = exchange();
                 self.start_handler(py, index, values, path, request, &exchange);
                 return Outcome::Pending(exchange);
             }
@@ -551,22 +559,31 @@ impl Local {
         path: PathParams,
         request: Request,
         reply: Reply<'_>,
+        exchange: Arc<Exchange>,
     ) -> Outcome {
         let from = origin(&self.app.table.routes[index], &request.head);
         let origin = from.clone();
-        self.away().submit(reply, Exchange::without_body(), from, move |py, away, exchange| {
+        self.away().submit(reply, exchange, from, move |py, away, exchange| {
             let spec = &away.app.table.routes[index];
             let handler = spec.handler.bind(py);
             let result = away.app.context.run(py, || {
-                spec.earned.call_offloaded(|| call_with(&away.app, index, handler, values, &path, &request))
+                spec.earned.call_offloaded(|| {
+                    call_with(&away.app, &away.offload, index, handler, values, &path, &request)
+                })
             })?;
             away.answer(result, exchange, &origin)
         })
     }
 
     /// Sends a coroutine's request to the home loop's worker, which makes all of its objects.
-    fn post_handler(&self, index: usize, values: Vec<Value>, path: PathParams, request: Request) -> Outcome {
-        let exchange = Exchange::without_body();
+    fn post_handler(
+        &self,
+        index: usize,
+        values: Vec<Value>,
+        path: PathParams,
+        request: Request,
+        exchange: Arc<Exchange>,
+    ) -> Outcome {
         let answered = exchange.clone();
         let posted = self.app.home.post(Box::new(move |py, _home| match Local::current() {
             Some(local) => local.start_handler(py, index, values, path, request, &answered),
@@ -590,7 +607,9 @@ impl Local {
         let spec = &self.app.table.routes[index];
         let origin = origin(spec, &request.head);
         let Some(home) = &self.home else { return fault::abort(exchange) };
-        let make = || call_with(&self.app, index, self.handlers[index].bind(py), values, &path, &request);
+        let make = || {
+            call_with(&self.app, &self.offload, index, self.handlers[index].bind(py), values, &path, &request)
+        };
         coroutine::start(py, home, make, exchange, origin);
     }
 
@@ -606,7 +625,7 @@ impl Local {
         let spec = &self.app.table.routes[index];
         let head = &request.head;
         let handler = self.handlers[index].bind(py);
-        let call = || call_with(&self.app, index, handler, values, &path, &request);
+        let call = || call_with(&self.app, &self.offload, index, handler, values, &path, &request);
         let result = self.context.run(py, || spec.earned.call_direct(self.worker, call));
         // Taken, not borrowed: a fallback of the JSON encoder may run Python, which may come back here.
         let mut scratch = self.scratch.take();
@@ -688,6 +707,7 @@ impl Local {
 /// Makes the arguments and calls the handler.
 fn call_with<'py>(
     app: &App,
+    offload: &Offload,
     index: usize,
     handler: &Bound<'py, PyAny>,
     values: Vec<Value>,
@@ -704,6 +724,10 @@ fn call_with<'py>(
     };
     let mut arguments = Vec::with_capacity(values.len());
     for (value, param) in values.into_iter().zip(&app.table.routes[index].params) {
+        if let (Value::Upload, RequestBody::Streamed(exchange)) = (&value, &request.body) {
+            arguments.push(upload(py, app, offload, path, request, exchange)?);
+            continue;
+        }
         let argument = bind::to_python(py, value, param, &body, || {
             let made = PyRequest::new(request, body.clone(), path);
             match &app.request_class {
@@ -714,6 +738,45 @@ fn call_with<'py>(
         arguments.push(argument);
     }
     interp::call_positional(handler, &arguments)
+}
+
+/// How a request is answered later: through the exchange that its body comes through, if it comes through one.
+fn exchange_for(spec: &RouteSpec, request: &mut Request) -> impl FnOnce() -> Arc<Exchange> {
+    let streamed = spec.streams_body().then(|| {
+        let exchange = match std::mem::replace(&mut request.body, RequestBody::Empty) {
+            RequestBody::Streamed(exchange) => exchange,
+            RequestBody::Whole(body) => {
+                let exchange = Exchange::with_body();
+                exchange.offer_last(body);
+                exchange
+            }
+            RequestBody::Empty => {
+                let exchange = Exchange::with_body();
+                exchange.end_body();
+                exchange
+            }
+        };
+        request.body = RequestBody::Streamed(exchange.clone());
+        exchange
+    });
+    move || streamed.unwrap_or_else(Exchange::without_body)
+}
+
+fn upload<'py>(
+    py: Python<'py>,
+    app: &App,
+    offload: &Offload,
+    path: &PathParams,
+    request: &Request,
+    exchange: &Arc<Exchange>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if app.request_class.is_some() {
+        return Err(PyRuntimeError::new_err("an Upload is not there in an interpreter of its own"));
+    }
+    let head = Py::new(py, PyRequest::new(request, Bytes::new(), path))?;
+    let content_type = request.head.field(b"content-type").unwrap_or_default().to_vec();
+    let upload = Upload::new(head, content_type, exchange.clone(), offload.clone(), app.forms);
+    Ok(Bound::new(py, upload)?.into_any())
 }
 
 fn origin(spec: &RouteSpec, head: &RequestHead) -> Origin {

@@ -170,7 +170,7 @@ fn item_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
 ///
 /// A single word, so that "nothing more to do" and "asked again" cannot pass each other.
 #[derive(Debug, Default)]
-struct Turns(AtomicU8);
+pub(super) struct Turns(AtomicU8);
 
 impl Turns {
     const IDLE: u8 = 0;
@@ -178,7 +178,7 @@ impl Turns {
     const ASKED: u8 = 2;
 
     /// Asks for a turn. True: the caller queues it.
-    fn ask(&self) -> bool {
+    pub(super) fn ask(&self) -> bool {
         // Idle becomes active; active becomes asked; asked stays.
         let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| match state {
             Self::IDLE => Some(Self::ACTIVE),
@@ -189,12 +189,12 @@ impl Turns {
     }
 
     /// A turn begins: what was asked before now is what it does.
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.0.store(Self::ACTIVE, Ordering::Release);
     }
 
     /// A turn found nothing more to do. True: it was asked for meanwhile, and is to be queued again.
-    fn end(&self) -> bool {
+    pub(super) fn end(&self) -> bool {
         self.0.compare_exchange(Self::ACTIVE, Self::IDLE, Ordering::AcqRel, Ordering::Acquire).is_err()
     }
 }

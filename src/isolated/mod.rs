@@ -151,6 +151,7 @@ impl IsolatedFactory {
             context: BaseContext::capture(py)?,
             home: Arc::default(),
             draining: Arc::default(),
+            forms: crate::dispatch::FormLimits::default(),
             request_class: Some(Held::new(loaded.get_item(3)?.unbind())),
             middleware: None,
         })
