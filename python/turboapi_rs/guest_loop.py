@@ -8,11 +8,13 @@ Rule: nothing here blocks; the running loop is set only while a coroutine is ste
 from __future__ import annotations
 
 import asyncio
-import heapq
+import itertools
 import logging
 import selectors
 import traceback
 from collections.abc import Awaitable, Callable
+from heapq import heapify, heappop, heappush
+from time import monotonic
 from typing import Any
 
 from turboapi_rs import handoff
@@ -21,6 +23,13 @@ _log = logging.getLogger("turboapi_rs")
 
 #: Seconds that tasks and executor threads get to end when their loop is closed.
 CLOSE_GRACE = 5.0
+
+#: Rounds of callbacks that one step may run. A timer that wakes a task takes two; a few more spare the worker's other
+#: tasks nothing that they would notice, and the step its overhead.
+ROUNDS_PER_STEP = 4
+
+#: Cancelled timers that stay in the heap until they are this many, and half of all. As in asyncio.
+MIN_CANCELLED = 100
 
 
 class _GuestSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
@@ -32,7 +41,139 @@ class _GuestSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc
         return super().select(0 if self.is_guest else timeout)
 
 
-def make_loop(native: Any) -> asyncio.SelectorEventLoop:
+class GuestLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop that is stepped, and whose timers cost little.
+
+    asyncio keeps its timers in a heap of handles that are compared in Python: with a thousand of them, setting one and
+    taking it out takes longer than all else that a stream's event does. Here the heap holds tuples, which are compared
+    natively; everything else about timers is asyncio's.
+
+    Threads: as asyncio's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_GuestSelector())
+        #: `(when, number, handle)`; the number keeps timers of one moment in order. Never bound anew.
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._numbers = itertools.count()
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        if when is None:
+            raise TypeError("when cannot be None")
+        self._check_closed()  # type: ignore[attr-defined]
+        if self._debug:  # type: ignore[attr-defined]
+            self._check_thread()  # type: ignore[attr-defined]
+            self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        if timer._source_traceback:  # type: ignore[attr-defined]
+            del timer._source_traceback[-1]  # type: ignore[attr-defined]
+        self.add_timer(timer)
+        return timer
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self.call_at(monotonic() + delay, callback, *args, context=context)
+
+    def add_timer(self, timer: asyncio.TimerHandle) -> None:
+        """Take a timer that was made elsewhere. On the loop's thread."""
+        timer._scheduled = True  # type: ignore[attr-defined]
+        heappush(self._timers, (timer._when, next(self._numbers), timer))  # type: ignore[attr-defined]
+
+    def step(self, may_have_events: bool) -> float | None:
+        """Run what is ready, without waiting.
+
+        Args:
+            may_have_events: the selector is asked; otherwise only in rounds after the first.
+
+        Returns:
+            When the next timer is due, in `time()`; 0.0 when there is more to run now; None when there is nothing.
+        """
+        ready = self._ready  # type: ignore[attr-defined]
+        self._run_round(0 if may_have_events else None)
+        rounds = ROUNDS_PER_STEP
+        while ready and (rounds := rounds - 1):
+            self._run_round(None)
+        if ready:
+            return 0.0
+        self._drop_cancelled()
+        timers = self._timers
+        return timers[0][0] if timers else None
+
+    def _run_once(self) -> None:
+        """What `run_forever` calls: at the end, when the loop is no guest any more."""
+        self._drop_cancelled()
+        timeout: float | None = None
+        if self._ready or self._stopping:  # type: ignore[attr-defined]
+            timeout = 0
+        elif self._timers:
+            timeout = min(max(self._timers[0][0] - self.time(), 0), 24 * 3600)
+        self._run_round(-1 if timeout is None else timeout)
+
+    def _run_round(self, timeout: float | None) -> None:
+        """Ask the selector, unless `timeout` is None (below 0: wait without end), then run what is ready, once."""
+        ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
+        if timeout is not None:
+            events = self._selector.select(None if timeout < 0 else timeout)  # type: ignore[attr-defined]
+            if events:
+                self._process_events(events)  # type: ignore[attr-defined]
+        if timers:
+            end = monotonic() + self._clock_resolution  # type: ignore[attr-defined]
+            while timers and timers[0][0] < end:
+                handle = heappop(timers)[2]
+                handle._scheduled = False  # type: ignore[attr-defined]
+                if handle._cancelled:  # type: ignore[attr-defined]
+                    self._timer_cancelled_count -= 1
+                else:
+                    ready.append(handle)
+        if self._debug:  # type: ignore[attr-defined]
+            self._run_watched(len(ready))
+            return
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _run_watched(self, count: int) -> None:
+        """Run callbacks in debug mode, which tells of slow ones."""
+        for _ in range(count):
+            handle = self._ready.popleft()  # type: ignore[attr-defined]
+            if handle._cancelled:
+                continue
+            self._current_handle = handle
+            started = self.time()
+            try:
+                handle._run()
+            finally:
+                self._current_handle = None
+            took = self.time() - started
+            if took >= self.slow_callback_duration:
+                _log.warning("Executing %r took %.3f seconds", handle, took)
+
+    def _drop_cancelled(self) -> None:
+        """Forget cancelled timers: those that come first, and all of them once they are many."""
+        timers = self._timers
+        if self._timer_cancelled_count > MIN_CANCELLED and 2 * self._timer_cancelled_count > len(timers):
+            for _, _, handle in timers:
+                if handle._cancelled:  # type: ignore[attr-defined]
+                    handle._scheduled = False  # type: ignore[attr-defined]
+            timers[:] = [timer for timer in timers if not timer[2]._cancelled]  # type: ignore[attr-defined]
+            heapify(timers)
+            self._timer_cancelled_count = 0
+            return
+        while timers and timers[0][2]._cancelled:  # type: ignore[attr-defined]
+            heappop(timers)[2]._scheduled = False  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1
+
+    def close(self) -> None:
+        """As asyncio's."""
+        super().close()
+        self._timers.clear()
+
+
+def make_loop(native: Any) -> GuestLoop:
     """Make a loop ready to be stepped by the calling thread.
 
     Args:
@@ -40,7 +181,7 @@ def make_loop(native: Any) -> asyncio.SelectorEventLoop:
 
     Threads: call on the worker that will step it.
     """
-    loop = asyncio.SelectorEventLoop(_GuestSelector())
+    loop = GuestLoop()
     asyncio.set_event_loop(loop)
     loop._run_forever_setup()  # type: ignore[attr-defined]  # made for embedding, CPython 3.13 and later
     asyncio._set_running_loop(None)
@@ -59,7 +200,7 @@ class Elsewhere:
     Threads: any.
     """
 
-    def __init__(self, home: asyncio.SelectorEventLoop) -> None:
+    def __init__(self, home: GuestLoop) -> None:
         self._home = home
 
     def __getattr__(self, name: str) -> Any:
@@ -81,8 +222,7 @@ class Elsewhere:
 
     def _schedule(self, timer: asyncio.TimerHandle) -> None:
         if not timer.cancelled():
-            heapq.heappush(self._home._scheduled, timer)  # type: ignore[attr-defined]
-            timer._scheduled = True  # type: ignore[attr-defined]
+            self._home.add_timer(timer)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """Make a task of the home loop, which starts there."""
@@ -235,17 +375,66 @@ def channel(call: Any) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Aw
     return receive, send
 
 
-async def pump(iterator: Any, push: Callable[[Any], bool], room: Callable[[], Awaitable[Any]]) -> None:
-    """Send each item of an async iterator, waiting whenever the stream has no room.
+class KeepAlive:
+    """Comments that keep a silent stream open, from one timer of the loop: a stream that sends costs it nothing.
+
+    Args:
+        outlet: of the stream.
+        interval: seconds of silence before a comment.
+    """
+
+    __slots__ = ("_interval", "_loop", "_outlet", "_timer")
+
+    def __init__(self, outlet: Any, interval: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._outlet, self._interval = outlet, interval
+        self._timer = self._loop.call_later(interval, self._look)
+
+    def _look(self) -> None:
+        rest = self._interval - self._outlet.idle()
+        if rest <= 0.002:  # noqa: PLR2004, the outlet counts in milliseconds
+            self._outlet.ping()
+            rest = self._interval
+        self._timer = self._loop.call_later(rest, self._look)
+
+    def stop(self) -> None:
+        """No more comments."""
+        self._timer.cancel()
+
+
+async def pump(
+    iterable: Any,
+    push: Callable[[Any], bool | None],
+    room: Callable[[], Awaitable[Any]],
+    outlet: Any = None,
+    ping: float | None = None,
+) -> None:
+    """Send each item of an async iterable, waiting whenever the stream has no room.
 
     The iterator is closed exactly once, on this loop: at its end, on an error, when the peer leaves, at the drain.
+
+    Args:
+        iterable: of items.
+        push: takes an item; false when `room()` is to be awaited before the next, None when nobody is left to read it.
+        room: gives an awaitable.
+        outlet: of a stream of events, where comments go.
+        ping: seconds of silence before a comment is sent; none without it.
     """
+    keep_alive = KeepAlive(outlet, ping) if ping else None
+    iterator: Any = iterable
     try:
+        iterator = aiter(iterable)
         async for item in iterator:
-            if not push(item):
+            has_room = push(item)
+            if has_room is None:
+                # Nobody is left to read it, and the producer was told, and goes on all the same.
+                break
+            if not has_room:
                 await room()
     finally:
-        close = getattr(iterator, "aclose", None)
+        if keep_alive is not None:
+            keep_alive.stop()
+        close = getattr(iterator, "aclose", None) or getattr(iterable, "aclose", None)
         if close is not None:
             await close()
 

@@ -157,6 +157,15 @@ impl AsgiCall {
         Ok(())
     }
 
+    /// Begins a response whose body comes otherwise than by messages. Gives the way there.
+    ///
+    /// # Errors
+    /// `RuntimeError`: the response was begun.
+    pub fn begin(&self, head: ResponseHead) -> PyResult<Arc<Exchange>> {
+        self.answer(ReplyEvent::Head(head))?;
+        Ok(self.exchange.clone())
+    }
+
     /// True once the response was begun.
     pub fn is_begun(&self) -> bool {
         !matches!(*self.order.lock(), Order::ExpectStart)

@@ -8,6 +8,7 @@
 use super::bind::PathParams;
 use super::earned::Earned;
 use super::fault;
+use super::outlet::{Form, Outlet};
 use super::plan_bind::{self, Arguments, BodyJudge, PlanParam, Refused};
 use super::service::{App, Local};
 use super::stream::Origin;
@@ -357,6 +358,24 @@ impl PlanReply {
             }
         };
         self.call.get().answer(local.app.through_middleware(&self.head, &self.ends, event))
+    }
+
+    /// Begins a stream whose items are JSON values or bytes: events, or lines.
+    fn stream(
+        &self,
+        py: Python<'_>,
+        status: u16,
+        headers: Bound<'_, PyList>,
+        form: &str,
+    ) -> PyResult<Outlet> {
+        let form = match form {
+            "json-events" => Form::JsonEvents,
+            "json-lines" => Form::JsonLines,
+            _ => Form::Raw,
+        };
+        let none = PyBytes::new(py, b"");
+        let (head, _) = read_whole(&(status, none, headers).into_pyobject(py)?)?;
+        Ok(Outlet::new(self.call.get().begin(head)?, form))
     }
 
     /// True once something of the response was sent.

@@ -5,7 +5,7 @@
 
 use super::fault::Fault;
 use crate::http1::{FieldBlock, ResponseHead};
-use crate::interp;
+use crate::interp::{self, name};
 use crate::json;
 use bytes::Bytes;
 use pyo3::prelude::*;
@@ -58,6 +58,14 @@ pub fn classify<'py>(result: Bound<'py, PyAny>, scratch: &mut Vec<u8>) -> Result
     }
     if interp::is_coroutine(&result) || result.hasattr("__await__")? {
         return Ok(Classified::Awaitable(result));
+    }
+    if let Some(to_tuple) = result.getattr_opt(name!(result.py(), "turboapi_result"))? {
+        // A response object of ours, such as `EventSourceResponse`.
+        let made = to_tuple.call0()?;
+        return match made.cast::<PyTuple>() {
+            Ok(tuple) => classify_tuple(tuple, scratch),
+            Err(_) => Err(Fault::Result("a turboapi_result that is no tuple".into())),
+        };
     }
     Err(Fault::Result(format!(
         "a {}, where a 3-, 4- or 5-tuple, bytes, str, dict, list, int, float, bool or None is expected",

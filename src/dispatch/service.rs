@@ -445,6 +445,11 @@ impl Local {
             .ok_or_else(|| Fault::Raised(PyRuntimeError::new_err("not on a worker of the server")))
     }
 
+    /// The drain has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.app.draining.load(Ordering::Relaxed)
+    }
+
     pub(super) fn remember_stream(&self, pump: Py<PyAny>) -> u64 {
         let key = self.next_stream.get();
         self.next_stream.set(key + 1);

@@ -6,16 +6,15 @@
 //! Threads: async iterators on the home loop; sync iterators on the offload pool, never on a worker.
 
 use super::fault::{self, Fault};
+use super::outlet::{self, item_bytes, Form, Outlet};
 use super::service::Local;
 use crate::home_loop::HomeLoop;
 use crate::interp::name;
 use crate::interp::{self, Held};
-use crate::service::{Exchange, Inbound, Offload, ReplyEvent};
-use bytes::Bytes;
+use crate::service::{Exchange, Offload, ReplyEvent};
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::Arc;
@@ -61,39 +60,39 @@ fn try_start_async(
     exchange: &Arc<Exchange>,
     origin: &Origin,
 ) -> PyResult<()> {
-    let (push, room) = outlet(py, exchange)?;
+    let ping: Option<Bound<'_, PyAny>> = iterator.getattr_opt(name!(py, "turboapi_ping"))?;
     let pump = py.import(name!(py, "turboapi_rs.guest_loop"))?.getattr(name!(py, "pump"))?;
-    let task = home.start_task(py, || pump.call1((iterator, push, room)))?;
+    let task = home.start_task(py, || match ping {
+        Some(ping) => {
+            let events = Bound::new(py, Outlet::new(exchange.clone(), Form::Events))?;
+            let (push, room) = (events.getattr(name!(py, "push"))?, events.getattr(name!(py, "room"))?);
+            pump.call1((iterator, push, room, events, ping))
+        }
+        None => {
+            let (push, room) = raw_outlet(py, exchange)?;
+            pump.call1((iterator, push, room))
+        }
+    })?;
     let key = local.remember_stream(task.clone().unbind());
     let end = StreamEnd { exchange: exchange.clone(), origin: origin.clone(), key };
     task.call_method1(name!(py, "add_done_callback"), (end.into_callback(py)?,))?;
-    let watched = exchange.clone();
-    let pumping = task.unbind();
-    home.watch(
-        py,
-        Box::new(move |py, cx| match watched.poll_inbound(cx) {
-            // The peer is gone, or the response is whole: a producer that still runs is told at once.
-            Poll::Ready(Inbound::Closed(_)) => {
-                Poll::Ready(pumping.call_method0(py, name!(py, "cancel")).map(|_| py.None()))
-            }
-            Poll::Ready(Inbound::Body(..)) => Poll::Ready(Ok(py.None())),
-            Poll::Pending => Poll::Pending,
-        }),
-    )?;
+    // The peer is gone, or the response is whole: a producer that still runs is told at once.
+    outlet::watch(py, home, exchange, task.unbind())?;
     home.notice_work(py)
 }
 
 /// What `guest_loop.pump` sends items through: `push(item)`, false when the producer should await `room()` before the
-/// next one.
-fn outlet<'py>(
+/// next one, `None` when nobody is left to read. As an [`Outlet`], for any interpreter.
+fn raw_outlet<'py>(
     py: Python<'py>,
     exchange: &Arc<Exchange>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let into = exchange.clone();
     let push = interp::callback(py, move |item| {
         let data = item_bytes(item)?;
-        // A refused item means that nobody is left to read it; the watch cancels the pump.
-        let _ = into.push(ReplyEvent::Chunk(data));
+        if into.push(ReplyEvent::Chunk(data)).is_err() {
+            return Ok(item.py().None());
+        }
         let mut context = Context::from_waker(Waker::noop());
         let has_room = into.poll_room(&mut context).is_ready();
         Ok(has_room.into_pyobject(item.py())?.to_owned().into_any().unbind())
@@ -153,17 +152,6 @@ impl StreamEnd {
             }
         }
     }
-}
-
-/// The bytes of one item.
-fn item_bytes(item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-    if let Ok(data) = item.cast::<PyBytes>() {
-        return Ok(interp::share_bytes(data));
-    }
-    if let Ok(text) = item.cast::<PyString>() {
-        return Ok(Bytes::copy_from_slice(text.to_str()?.as_bytes()));
-    }
-    Err(PyTypeError::new_err(format!("a stream item must be bytes or str, not {}", item.get_type().name()?)))
 }
 
 /// One turn at a time, and no wake lost: idle, queued or running, and asked for again while running.

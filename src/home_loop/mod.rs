@@ -28,6 +28,9 @@ use handoff::{Handoff, Outcome};
 pub use driven::{drive, register, StandIn};
 pub use handoff::{take_call_back, Claim};
 
+/// Of so many steps one asks the selector, even if nothing said that its descriptor is readable.
+const STEPS_PER_LOOK: u32 = 16;
+
 /// Work for a loop's thread.
 pub type Job = Box<dyn for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>) + Send>;
 
@@ -141,8 +144,10 @@ struct Waiting {
 pub struct HomeLoop {
     handle: Arc<LoopHandle>,
     event_loop: Py<PyAny>,
-    run_once: Py<PyAny>,
+    step: Py<PyAny>,
     ready: Py<PyAny>,
+    /// The heap of timers, which is never bound anew.
+    timers: Py<PyList>,
     set_running_loop: Py<PyAny>,
     task_type: Py<PyAny>,
     task_arguments: Py<PyDict>,
@@ -154,6 +159,7 @@ pub struct HomeLoop {
     next_key: Cell<u64>,
     /// Timers known when the next step was last planned.
     planned_timers: Cell<usize>,
+    steps: Cell<u32>,
 }
 
 thread_local! {
@@ -187,8 +193,9 @@ impl HomeLoop {
         done.call_method1("set_result", (py.None(),))?;
         let home = Rc::new(HomeLoop {
             handle,
-            run_once: event_loop.getattr("_run_once")?.unbind(),
+            step: event_loop.getattr("step")?.unbind(),
             ready: event_loop.getattr("_ready")?.unbind(),
+            timers: event_loop.getattr("_timers")?.cast_into::<PyList>()?.unbind(),
             set_running_loop: asyncio.getattr("_set_running_loop")?.unbind(),
             task_type: asyncio.getattr("Task")?.unbind(),
             task_arguments: task_arguments.unbind(),
@@ -199,6 +206,7 @@ impl HomeLoop {
             waiting: RefCell::default(),
             next_key: Cell::new(0),
             planned_timers: Cell::new(0),
+            steps: Cell::new(0),
         });
         driven::adopt(py, home.event_loop.bind(py))?;
         home.handle.claim.announce(py, home.event_loop.bind(py))?;
@@ -256,7 +264,7 @@ impl HomeLoop {
 
     /// Asks for a step if what just ran left something for the loop to do.
     pub fn notice_work(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.ready.bind(py).is_empty()? || self.timers(py)?.len() != self.planned_timers.get() {
+        if !self.ready.bind(py).is_empty()? || self.timers.bind(py).len() != self.planned_timers.get() {
             self.handle.nudge();
         }
         Ok(())
@@ -349,11 +357,6 @@ impl HomeLoop {
         }
     }
 
-    fn timers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        // `_run_once` may bind the list anew, so it is read each time.
-        Ok(self.event_loop.bind(py).getattr(name!(py, "_scheduled"))?.cast_into::<PyList>()?)
-    }
-
     fn take_mail(self: &Rc<Self>, py: Python<'_>) {
         if !self.handle.has_mail.swap(false, Ordering::AcqRel) {
             return;
@@ -382,18 +385,24 @@ impl HomeLoop {
         }
     }
 
-    fn step_attached(self: &Rc<Self>, py: Python<'_>) -> PyResult<NextStep> {
+    fn step_attached(self: &Rc<Self>, py: Python<'_>, is_readable: bool) -> PyResult<NextStep> {
         self.take_mail(py);
-        self.with_running(py, || self.run_once.bind(py).call0().map(drop))?;
-        if !self.ready.bind(py).is_empty()? || self.handle.has_mail.load(Ordering::Acquire) {
+        // Asked now and then in any case: a descriptor that was missed is a delay, and no hang.
+        let count = self.steps.get().wrapping_add(1);
+        self.steps.set(count);
+        let asks = is_readable || count % STEPS_PER_LOOK == 0;
+        let next = self.with_running(py, || self.step.bind(py).call1((asks,)))?;
+        self.planned_timers.set(self.timers.bind(py).len());
+        if self.handle.has_mail.load(Ordering::Acquire) {
             return Ok(NextStep::Now);
         }
-        let timers = self.timers(py)?;
-        self.planned_timers.set(timers.len());
-        if timers.is_empty() {
+        if next.is_none() {
             return Ok(NextStep::Idle);
         }
-        let when: f64 = timers.get_item(0)?.getattr(name!(py, "_when"))?.extract()?;
+        let when: f64 = next.extract()?;
+        if when == 0.0 {
+            return Ok(NextStep::Now);
+        }
         let now: f64 = self.event_loop.bind(py).call_method0(name!(py, "time"))?.extract()?;
         let wait = Duration::try_from_secs_f64((when - now).max(0.0)).unwrap_or(Duration::from_secs(3600));
         Ok(NextStep::At(Instant::now() + wait))
@@ -433,8 +442,8 @@ impl GuestLoop for Stepper {
         self.0.handle.inbox.lock().waker = Some(waker);
     }
 
-    fn step(&self) -> NextStep {
-        interp::attach(|py| match self.0.step_attached(py) {
+    fn step(&self, is_readable: bool) -> NextStep {
+        interp::attach(|py| match self.0.step_attached(py, is_readable) {
             Ok(next) => next,
             Err(fault) => {
                 // What a callback raises is handled inside asyncio; KeyboardInterrupt and SystemExit come out here.

@@ -40,7 +40,7 @@ pub fn encode_with(
     default: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let start = out.len();
-    let walk = &mut Walk { out, default, is_jsonable: false };
+    let walk = &mut Walk { out, default, is_jsonable: false, is_spaced: false };
     let Err(halt) = walk.value(value.as_borrowed(), MAX_NATIVE_DEPTH) else { return Ok(()) };
     out.truncate(start);
     match halt {
@@ -55,8 +55,21 @@ pub fn encode_with(
 /// # Errors
 /// What a call into Python raised.
 pub fn encode_jsonable(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<bool> {
+    try_jsonable(value, out, false)
+}
+
+/// As [`encode_jsonable`], with the bytes of plain `json.dumps(value)`: a blank after each comma and colon. Text beyond
+/// ASCII is left to the caller.
+///
+/// # Errors
+/// As [`encode_jsonable`].
+pub fn encode_jsonable_spaced(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<bool> {
+    try_jsonable(value, out, true)
+}
+
+fn try_jsonable(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, is_spaced: bool) -> PyResult<bool> {
     let start = out.len();
-    let walk = &mut Walk { out, default: None, is_jsonable: true };
+    let walk = &mut Walk { out, default: None, is_jsonable: true, is_spaced };
     let Err(halt) = walk.value(value.as_borrowed(), MAX_NATIVE_DEPTH) else { return Ok(true) };
     out.truncate(start);
     match halt {
@@ -97,6 +110,8 @@ struct Walk<'a, 'py> {
     default: Option<&'a Bound<'py, PyAny>>,
     /// Only what `jsonable_encoder` leaves as it is.
     is_jsonable: bool,
+    /// A blank after each comma and colon, and ASCII alone.
+    is_spaced: bool,
 }
 
 impl<'py> Walk<'_, 'py> {
@@ -231,9 +246,16 @@ impl<'py> Walk<'_, 'py> {
 
     fn item(&mut self, item: Borrowed<'_, 'py, PyAny>, is_first: bool, depth: u32) -> Walked {
         if !is_first {
-            self.out.push(b',');
+            self.separator(b',');
         }
         self.value(item, depth)
+    }
+
+    fn separator(&mut self, mark: u8) {
+        self.out.push(mark);
+        if self.is_spaced {
+            self.out.push(b' ');
+        }
     }
 
     /// One pair of a dict whose first byte would stand at `start`.
@@ -245,7 +267,7 @@ impl<'py> Walk<'_, 'py> {
         depth: u32,
     ) -> Walked {
         if self.out.len() != start {
-            self.out.push(b',');
+            self.separator(b',');
         }
         let kind = Kind::of(key);
         if let Kind::Str = kind {
@@ -257,7 +279,7 @@ impl<'py> Walk<'_, 'py> {
             if self.is_jsonable && self.out[before..].starts_with(b"\"_sa") {
                 return Err(Halt::LeaveToPython);
             }
-            self.out.push(b':');
+            self.separator(b':');
             return self.value(value, depth);
         }
         if self.is_jsonable {
@@ -298,8 +320,12 @@ impl<'py> Walk<'_, 'py> {
             ffi::PyUnicode_1BYTE_KIND => {
                 // SAFETY: a `str` of this kind holds `length` characters of one byte at `data`, aligned, unchanging.
                 let narrow = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) };
+                if self.is_spaced && !narrow.is_ascii() {
+                    return Err(Halt::LeaveToPython);
+                }
                 escape::push_latin1(self.out, narrow);
             }
+            _ if self.is_spaced => return Err(Halt::LeaveToPython),
             ffi::PyUnicode_2BYTE_KIND => {
                 // SAFETY: as above, of two bytes.
                 let wide = unsafe { std::slice::from_raw_parts(data.cast::<u16>(), length) };

@@ -12,5 +12,5 @@ pub mod parse;
 mod python;
 
 pub use decode::{decode, to_python};
-pub use encode::{encode, encode_jsonable, encode_with};
+pub use encode::{encode, encode_jsonable, encode_jsonable_spaced, encode_with};
 pub use python::register;

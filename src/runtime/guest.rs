@@ -79,16 +79,17 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
     let mut readable = readable(&watched);
     let mut timer = Timer::default();
     loop {
-        poll_fn(|cx| {
+        let is_readable = poll_fn(|cx| {
             let mut is_due = nudge.is_due.swap(false, Ordering::AcqRel);
-            if readable.as_mut().poll(cx).is_ready() {
+            let is_readable = readable.as_mut().poll(cx).is_ready();
+            if is_readable {
                 readable = self::readable(&watched);
                 is_due = true;
             }
             is_due |= timer.poll(cx).is_ready();
             let is_closing = closing.poll(cx).is_ready();
             if is_due || is_closing {
-                Poll::Ready(())
+                Poll::Ready(is_readable)
             } else {
                 Poll::Pending
             }
@@ -97,7 +98,7 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
         if closing.is_set() {
             return;
         }
-        match guest.step() {
+        match guest.step(is_readable) {
             NextStep::Now => {
                 nudge.is_due.store(true, Ordering::Release);
                 turns.pass().await;

@@ -46,6 +46,8 @@ struct State {
     receiver: Option<Waker>,
     /// Woken when there is room for more response, or none will be taken.
     sender: Option<Waker>,
+    /// Woken when no more response will be taken.
+    watcher: Option<Waker>,
 }
 
 /// Why the connection takes no more response.
@@ -199,6 +201,18 @@ impl Exchange {
         Poll::Pending
     }
 
+    /// Ready when no more response will be taken. Leaves the request body alone, so that it may be waited for beside.
+    pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.state.lock();
+        match state.closed {
+            Some(reason) => Poll::Ready(reason),
+            None => {
+                remember(&mut state.watcher, cx);
+                Poll::Pending
+            }
+        }
+    }
+
     /// Why no more response is taken, if so.
     pub fn closed(&self) -> Option<CloseReason> {
         self.state.lock().closed
@@ -277,11 +291,10 @@ impl Exchange {
         state.closed.get_or_insert(reason);
         let dropped = std::mem::take(&mut state.outbound);
         state.outbound_bytes = 0;
-        let (receiver, sender) = (state.receiver.take(), state.sender.take());
+        let waiting = [state.receiver.take(), state.sender.take(), state.watcher.take()];
         drop(state);
         drop(dropped);
-        wake(receiver);
-        wake(sender);
+        waiting.into_iter().for_each(wake);
     }
 }
 

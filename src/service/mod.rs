@@ -236,8 +236,8 @@ pub trait GuestLoop {
     /// The loop calls it, from any thread, when work was posted to it from outside of a step.
     fn set_waker(&self, waker: Waker);
 
-    /// Runs what is ready, once, without blocking. Attaches and detaches by itself.
-    fn step(&self) -> NextStep;
+    /// Runs what is ready, without blocking. Attaches and detaches by itself. `is_readable`: the descriptor is.
+    fn step(&self, is_readable: bool) -> NextStep;
 }
 
 /// When a guest loop wants its next step, besides its descriptor and its waker.

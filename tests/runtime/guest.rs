@@ -42,7 +42,7 @@ impl GuestLoop for Noting {
         self.wakers.borrow().send(waker).expect("the test listens");
     }
 
-    fn step(&self) -> NextStep {
+    fn step(&self, _is_readable: bool) -> NextStep {
         while (&self.socket).read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
         self.steps.set(self.steps.get() + 1);
         // A test that has seen enough no longer listens.

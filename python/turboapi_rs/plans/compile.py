@@ -55,7 +55,11 @@ from turboapi_rs.plans.params import Native, simple
 from turboapi_rs.plans.responses import Finish, fault_of, new_response, of_response
 from turboapi_rs.plans.resume import Resumed, Tail, prepare
 from turboapi_rs.plans.routes import NotCompiled
+from turboapi_rs.plans.streams import compile_stream
 from turboapi_rs.plans.suspends import may_suspend
+
+STREAM = "a stream of items"
+"""The note of a route with `yield`."""
 
 
 class Plan:
@@ -159,7 +163,8 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
     context = route._route_context
     token = _effective_route_context_var.set(context)
     try:
-        handler = original.get_route_handler()
+        streaming = compile_stream(context or route, original) if note == STREAM else None
+        handler = streaming or original.get_route_handler()
     finally:
         _effective_route_context_var.reset(token)
     tail = tail_of(app)
@@ -177,7 +182,10 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
                     async with AsyncExitStack() as function_stack:
                         scope["fastapi_function_astack"] = function_stack
                         response = await handler(request)
-                    await deliver(of_response(response, tail, route), scope, receive, send, reply)
+                    if streaming is not None:
+                        await response.send(reply)
+                    else:
+                        await deliver(of_response(response, tail, route), scope, receive, send, reply)
                     done = True
                 if not done:
                     raise FastAPIError("an exception was swallowed by a dependency with yield")
@@ -212,7 +220,7 @@ def compile_api_route(app: Any, route: Any, original: APIRoute) -> Plan:
     if cls.get_route_handler is not APIRoute.get_route_handler:
         note = f"the route class {cls.__name__} makes its own handler"
     elif _is_gen_callable(dependant.call) or _is_async_gen_callable(dependant.call):
-        note = "a stream of items"
+        note = STREAM
     elif route.body_field is not None and isinstance(route.body_field.field_info, fastapi_params.Form):
         note = "a form"
     elif _limits_concurrency(dependant):
