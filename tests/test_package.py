@@ -27,6 +27,7 @@ OURS = {
     "__main__",
     "_core",
     "plans",
+    "sse",
 }
 MODULES = [
     module.name

@@ -175,6 +175,9 @@ class _Validator:
     def build(self, input: bytes | str | list[str] | None) -> Any: ...
     def left_to_pydantic(self) -> list[str]: ...
 
+def encode_event_item(item: object) -> bytes:
+    """One item of a stream of events, as bytes."""
+
 def jsonable_bytes(value: object) -> bytes | None: ...
 
 class FormError(ValueError):

@@ -1,9 +1,9 @@
 """Server-sent events, for raw handlers, FastAPI endpoints and any Starlette application.
 
-Owns: `EventSourceResponse`, `TokenStream`, `last_event_id`. Does not own: `ServerSentEvent` (FastAPI's), the lines of an
-event (`turboapi_rs._core`), sending (the server's, or that of whatever ASGI server runs the application).
-Rule: an event that a client would not read back as it was given is refused before anything of it is sent; the iterator is
-closed once, whoever ends the stream. Every other name of `fastapi.sse` is passed on as it is.
+Owns: `EventSourceResponse`, `TokenStream`, `last_event_id`. Does not own: `ServerSentEvent` (FastAPI's), the lines of
+an event (`turboapi_rs._core`), sending (the server's, or that of whatever ASGI server runs the application).
+Rule: an event that a client would not read back as it was given is refused before anything of it is sent; the iterator
+is closed once, whoever ends the stream. Every other name of `fastapi.sse` is passed on as it is.
 Spec: WHATWG HTML section 9.2, Server-sent events.
 
 A path operation with `yield` and `response_class=EventSourceResponse` streams its items as FastAPI does.
@@ -48,9 +48,9 @@ class EventSourceResponse(_Marker):
     """A response of events.
 
     Args:
-        content: an async or a sync iterable. An item that is a `ServerSentEvent` is sent as it says; a `str` is the data of
-            an event, as it is; `bytes` are sent as they are; anything else is the data of an event, as JSON. A sync
-            iterable is asked for one item at a time, on a thread of the pool.
+        content: an async or a sync iterable. An item that is a `ServerSentEvent` is sent as it says; a `str` is the
+            data of an event, as it is; `bytes` are sent as they are; anything else is the data of an event, as JSON.
+            A sync iterable is asked for one item at a time, on a thread of the pool.
         status_code: of the response.
         headers: more headers, or others than `content-type: text/event-stream`, `cache-control: no-cache` and
             `x-accel-buffering: no`.
@@ -127,8 +127,8 @@ class TokenStream(EventSourceResponse):
     """The tokens of a language model, in the form of OpenAI's chat completions: JSON lines, ended by `data: [DONE]`.
 
     Args:
-        tokens: an async or a sync iterable. A `str` becomes a `chat.completion.chunk` with it as content; anything else is
-            sent as the JSON that it is. After text, a chunk with `finish_reason: "stop"` comes before the end.
+        tokens: an async or a sync iterable. A `str` becomes a `chat.completion.chunk` with it as content; anything else
+            is sent as the JSON that it is. After text, a chunk with `finish_reason: "stop"` comes before the end.
         model: named in chunks made here.
         completion_id: named in chunks made here; a fresh one when not given.
         status_code, headers, background, ping: as for `EventSourceResponse`.

@@ -2,8 +2,8 @@
 
 Owns: `compile_stream`, the bytes of an item, keep-alive comments, the end of a stream.
 Does not own: what comes before the first item (FastAPI's own handler binds and solves), framing (natively).
-Rule: bytes, status and headers are FastAPI's; its memory streams and their three tasks are not gone through. The generator
-is closed once, before dependencies are left and background tasks run, as in FastAPI.
+Rule: bytes, status and headers are FastAPI's; its memory streams and their three tasks are not gone through. The
+generator is closed once, before background tasks run and dependencies are left.
 """
 
 from __future__ import annotations
