@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,9 +23,9 @@ from fastapi.sse import *  # noqa: F403
 from fastapi.sse import EventSourceResponse as _Marker
 from fastapi.sse import ServerSentEvent
 from starlette._utils import create_collapsing_task_group
-from starlette.concurrency import run_in_threadpool
 
 from turboapi_rs._core import _json_dumps, encode_event_item
+from turboapi_rs.pulling import in_threads
 
 if TYPE_CHECKING:
     from starlette.background import BackgroundTask
@@ -40,8 +40,6 @@ KEEP_ALIVE = b": ping\n\n"
 
 DONE = b"data: [DONE]\n\n"
 """The line that ends a stream of tokens."""
-
-_END = object()
 
 
 class EventSourceResponse(_Marker):
@@ -197,7 +195,7 @@ class _Events:
 
     def __aiter__(self) -> AsyncIterator[Any]:
         content = self._content
-        return aiter(content) if hasattr(content, "__aiter__") else _in_threads(iter(content))
+        return aiter(content) if hasattr(content, "__aiter__") else in_threads(iter(content))
 
 
 class _Turns:
@@ -262,18 +260,6 @@ async def _chunks(tokens: Any, made_by: dict[str, Any]) -> AsyncIterator[Any]:
         yield DONE
     finally:
         await _close(iterator)
-
-
-async def _in_threads(iterator: Iterator[Any]) -> AsyncIterator[Any]:
-    """Ask a sync iterator for one item at a time, on a thread of the pool, and close it there."""
-    try:
-        while (item := await run_in_threadpool(next, iterator, _END)) is not _END:
-            yield item
-    finally:
-        close = getattr(iterator, "close", None)
-        if close is not None:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(close)
 
 
 async def _close(iterator: Any) -> None:

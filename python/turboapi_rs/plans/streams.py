@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import anyio
 import fastapi.sse
 from fastapi import routing
 from fastapi.datastructures import Default, DefaultPlaceholder
@@ -23,14 +22,12 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import ResponseValidationError
 from fastapi.routing import APIRoute, EndpointContext
 from fastapi.sse import EventSourceResponse, ServerSentEvent, format_sse_event
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from turboapi_rs.guest_loop import KeepAlive
+from turboapi_rs.pulling import in_threads
 
 _INJECTED = "turboapi_injected_response"
-
-_END = object()
 
 
 class Items(Response):
@@ -53,7 +50,7 @@ class Items(Response):
         task: Any = asyncio.current_task()
         outlet.watch(task)
         keep_alive = KeepAlive(outlet, fastapi.sse._PING_INTERVAL) if stream.is_events else None
-        iterator = self.generator if stream.is_async else _in_threads(self.generator)
+        iterator = self.generator if stream.is_async else in_threads(self.generator)
         encode, push_json, has_field = stream.encode, outlet.push_json, stream.field is not None
         was_told = is_whole = False
         try:
@@ -173,15 +170,6 @@ def compile_stream(route: Any, original: APIRoute) -> Callable[..., Any] | None:
 
 def _dumps(value: Any) -> bytes:
     return json.dumps(routing._normalize_non_finite_floats(jsonable_encoder(value))).encode()
-
-
-async def _in_threads(generator: Iterator[Any]) -> AsyncIterator[Any]:
-    try:
-        while (item := await run_in_threadpool(next, generator, _END)) is not _END:
-            yield item
-    finally:
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(generator.close)  # type: ignore[attr-defined]
 
 
 async def _nothing() -> AsyncIterator[bytes]:
