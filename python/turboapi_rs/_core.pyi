@@ -188,8 +188,8 @@ class Upload:
     """A request body as it arrives, for raw handlers: taken piece by piece, poured into a file, or read as a form.
 
     In a coroutine: `async for piece in upload`, `await upload.save_to(path)`. In a plain function, which runs on the
-    offload pool: `for piece in upload`, `upload.save_to(path)`. The client is told to go on (`100 Continue`) when
-    body is first asked for, and waits while it is not taken.
+    offload pool: `for piece in upload`, `upload.save_to(path)`. The client is told to go on (`100 Continue`)
+    when the body is first asked for, and waits while it is not taken.
 
     Raises, from all that takes of the body:
         ConnectionResetError: the client left before its body was whole.

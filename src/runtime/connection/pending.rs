@@ -25,6 +25,12 @@ use std::time::Instant;
 /// Bytes of further requests kept while one is being answered.
 const MAX_AHEAD_BYTES: usize = 64 * 1024;
 
+/// Bytes of a body still to come from which it is read in large pieces.
+const LARGE_BODY_BYTES: u64 = 1024 * 1024;
+
+/// Bytes of such a read: an application is entered once for each, and that is most of what an upload costs.
+const LARGE_READ_BYTES: usize = 256 * 1024;
+
 /// A request that its application is answering. Counts as in flight for as long as it lives.
 pub struct Pending<S> {
     exchange: Arc<Exchange>,
@@ -268,7 +274,9 @@ impl<S: Service, T: Transport> Connection<S, T> {
                 let since = *pending.body_since.get_or_insert_with(|| self.worker.clock.read());
                 self.slot.wait_for(Phase::Body, Some(since + self.worker.config.timeouts.body));
             }
-            self.wire.poll_read(BODY_READ_BYTES, cx).map(News::Read)
+            let is_large = self.conn.body_left().is_some_and(|left| left > LARGE_BODY_BYTES);
+            let wanted = if is_large { LARGE_READ_BYTES } else { BODY_READ_BYTES };
+            self.wire.poll_read(wanted, cx).map(News::Read)
         })
         .await
     }
