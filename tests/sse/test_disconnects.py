@@ -1,0 +1,324 @@
+"""Clients that leave: (surface) x (sync, async) x (before the first item, between items, while the producer is silent).
+
+The iterator is closed once, at once, and no task is left. A sync producer that blocks is closed when its `next()` returns:
+no thread can be interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from starlette.requests import Request
+from turboapi_rs import RawRequest, Server
+from turboapi_rs.sse import EventSourceResponse
+
+from tests.support.wire import request_bytes
+
+GET = request_bytes("GET", "/")
+
+#: Seconds from the close to the `finally` of the producer: a tenth of it on a machine that does nothing else.
+SOON = 1.0
+
+
+class Producer:
+    """Counts how often it was closed, and says what it waits for."""
+
+    def __init__(self, moment):
+        self.moment = moment
+        self.closes = 0
+        self.is_waiting, self.is_closed, self.released = threading.Event(), threading.Event(), threading.Event()
+
+    def close(self):
+        self.closes += 1
+        self.is_closed.set()
+
+    def sync(self):
+        try:
+            if self.moment != "first":
+                yield "one"
+            if self.moment == "between":
+                while True:
+                    self.is_waiting.set()
+                    yield "x" * 100
+                    time.sleep(0.001)
+            self.is_waiting.set()
+            self.released.wait(20)
+            while True:
+                yield "late"
+                time.sleep(0.001)
+        finally:
+            self.close()
+
+    async def asynchronous(self):
+        try:
+            if self.moment != "first":
+                yield "one"
+            self.is_waiting.set()
+            while self.moment == "between":
+                yield "x" * 100
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(3600)
+        finally:
+            self.close()
+
+
+def raw(make, kind):
+    server = Server()
+    server.route("GET", "/", lambda: (200, "text/plain", b"", make(), {}))
+    return with_tasks(server)
+
+
+def raw_events(make, kind):
+    server = Server()
+    server.route("GET", "/", lambda: EventSourceResponse(make()))
+    return with_tasks(server)
+
+
+def with_tasks(server):
+    async def tasks():
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    server.route("GET", "/tasks", tasks)
+    return server
+
+
+def hosted(app):
+    async def wrapped(scope, receive, send):
+        await app(scope, receive, send)
+
+    return wrapped
+
+
+def with_routes(add):
+    app = FastAPI()
+    add(app)
+
+    @app.get("/tasks")
+    async def tasks():
+        await asyncio.sleep(0)
+        return len(asyncio.all_tasks())
+
+    return app
+
+
+def plan(make, kind):
+    async def endpoint():
+        stream = make()
+        try:
+            async for item in stream:
+                yield item
+        finally:
+            await stream.aclose()
+
+    def sync_endpoint():
+        yield from make()
+
+    def add(app):
+        chosen = endpoint if kind == "async" else sync_endpoint
+        app.get("/", response_class=EventSourceResponse)(chosen)
+
+    return with_routes(add)
+
+
+def asgi(make, kind):
+    return hosted(with_routes(lambda app: app.get("/")(lambda: StreamingResponse(make()))))
+
+
+def asgi_events(make, kind):
+    return hosted(with_routes(lambda app: app.get("/")(lambda: EventSourceResponse(make()))))
+
+
+def asgi_yield(make, kind):
+    return hosted(plan(make, kind))
+
+
+SURFACES = [raw, raw_events, plan, asgi, asgi_events, asgi_yield]
+
+
+def tasks_of(connect, server):
+    return int(connect(server).exchange(request_bytes("GET", "/tasks")).body)
+
+
+@pytest.mark.parametrize("moment", ["first", "between", "silent"])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("surface", SURFACES)
+def test_a_client_that_leaves_closes_the_iterator_once(live, connect, surface, kind, moment):
+    if kind == "sync" and surface in (asgi, asgi_yield):
+        pytest.skip("Starlette's own iteration of sync iterators does not close them")
+    if surface is asgi_yield and moment == "between":
+        pytest.skip("FastAPI's own pipeline leaves a generator that waits for its reader to the garbage collector")
+    producer = Producer(moment)
+    make = producer.sync if kind == "sync" else producer.asynchronous
+    server = live(surface(make, kind))
+    before = tasks_of(connect, server)
+    connection = connect(server)
+    connection.send(GET)
+    read = b""
+    while b"\r\n\r\n" not in read or (moment != "first" and b"one" not in read):
+        read += connection.read_some()
+    assert producer.is_waiting.wait(20)
+    connection.close()
+    started = time.monotonic()
+    if kind == "sync":
+        producer.released.set()
+    assert producer.is_closed.wait(20)
+    assert time.monotonic() - started < SOON
+    deadline = time.monotonic() + 10
+    while tasks_of(connect, server) != before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tasks_of(connect, server) == before
+    assert producer.closes == 1
+
+
+@pytest.mark.parametrize("moment", ["first", "silent"])
+@pytest.mark.parametrize("surface", [raw, raw_events, plan, asgi, asgi_events])
+def test_a_half_closed_connection_counts_as_left(live, connect, surface, moment):
+    producer = Producer(moment)
+    connection = connect(live(surface(producer.asynchronous, "async")))
+    connection.send(GET)
+    assert producer.is_waiting.wait(20)
+    connection.end_sending()
+    assert producer.is_closed.wait(20)
+    assert producer.closes == 1
+
+
+def test_is_disconnected_tells_every_kind_of_handler(live, connect):
+    seen, told = threading.Event(), threading.Event()
+    app = FastAPI()
+
+    @app.get("/")
+    async def poll(request: Request):
+        seen.set()
+        while not await request.is_disconnected():
+            await asyncio.sleep(0.005)
+        told.set()
+        return "nobody reads this"
+
+    connection = connect(live(app))
+    connection.send(GET)
+    assert seen.wait(20)
+    connection.close()
+    assert told.wait(20)
+
+
+def test_is_disconnected_may_be_asked_inside_a_stream(live, connect):
+    seen, told = threading.Event(), threading.Event()
+    app = FastAPI()
+
+    @app.get("/", response_class=EventSourceResponse)
+    async def poll(request: Request):
+        try:
+            while not await request.is_disconnected():
+                yield {"n": 1}
+                seen.set()
+                await asyncio.sleep(0.005)
+        finally:
+            told.set()
+
+    connection = connect(live(app))
+    connection.send(GET)
+    assert seen.wait(20)
+    connection.close()
+    assert told.wait(20)
+
+
+@pytest.mark.parametrize("surface", [raw_events, plan])
+def test_a_producer_that_will_not_hear_is_ended_by_its_next_item(live, connect, surface):
+    waiting, closed = threading.Event(), threading.Event()
+
+    async def stubborn():
+        try:
+            yield "one"
+            while True:
+                try:
+                    waiting.set()
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    pass
+                yield "after"
+        finally:
+            closed.set()
+
+    connection = connect(live(surface(stubborn, "async")))
+    connection.send(GET)
+    assert waiting.wait(20)
+    connection.close()
+    assert closed.wait(20)
+
+
+def drained(producer_surface, live, connect, stream):
+    server = live(producer_surface(stream, "async"), drain_grace=20.0)
+    connection = connect(server)
+    connection.send(GET)
+    read = b""
+    while b"one" not in read:
+        read += connection.read_some()
+    stopping = threading.Thread(target=server.stop)
+    started = time.monotonic()
+    stopping.start()
+    rest = connection.read_to_end()
+    stopping.join(20)
+    assert time.monotonic() - started < 10
+    return rest
+
+
+@pytest.mark.parametrize("surface", [raw, raw_events, plan])
+def test_drain_tells_streams_and_one_that_returns_ends_well(live, connect, surface):
+    async def polite():
+        yield "one"
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            yield "goodbye"
+
+    rest = drained(surface, live, connect, polite)
+    assert b"goodbye" in rest
+    assert rest.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("surface", [raw, raw_events, plan])
+def test_drain_tears_a_stream_whose_producer_does_not_return(live, connect, surface):
+    producer = Producer("silent")
+    rest = drained(surface, live, connect, producer.asynchronous)
+    assert not rest.endswith(b"0\r\n\r\n")
+    assert producer.closes == 1
+
+
+@pytest.mark.parametrize("surface", [raw_events, plan])
+def test_a_slow_reader_makes_the_producer_wait(live, connect, surface):
+    given = 0
+
+    async def endless():
+        nonlocal given
+        while True:
+            given += 1
+            yield "x" * 16384
+
+    connection = connect(live(surface(endless, "async")), receive_buffer_bytes=4096)
+    connection.send(GET)
+    connection.read_some()
+    before, deadline = -1, time.monotonic() + 20
+    while given != before and time.monotonic() < deadline:
+        before = given
+        time.sleep(0.5)
+    assert given == before
+    assert given * 16384 < 16 * 1024 * 1024
+
+
+def test_a_handler_that_was_told_may_use_its_raw_request(live, connect):
+    server = Server()
+
+    def handler(request: RawRequest):
+        async def lines():
+            yield request.path
+
+        return EventSourceResponse(lines())
+
+    server.route("GET", "/", handler)
+    assert connect(live(server)).exchange(GET).body == b"data: /\n\n"
