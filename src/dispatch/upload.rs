@@ -58,7 +58,7 @@ impl Upload {
 
     /// Pours what is left into `sink`. On a loop: an awaitable; elsewhere: waits.
     fn pour<'py>(&self, py: Python<'py>, sink: Result<Sink, UploadFault>) -> PyResult<Bound<'py, PyAny>> {
-        let mut sink = sink.map_err(|fault| raise(fault))?;
+        let mut sink = sink.map_err(raise)?;
         if self.is_drained.swap(true, Ordering::AcqRel) {
             return Err(PyRuntimeError::new_err("the body was taken already"));
         }
