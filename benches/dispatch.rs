@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
-use turboapi::dispatch::{App, AppFactory, Earned, LoopPlacement, Pin, RouteSpec, Table, Thresholds};
+use turboapi::dispatch::{
+    App, AppFactory, Earned, FormLimits, LoopPlacement, Pin, RouteSpec, Table, Thresholds,
+};
 use turboapi::http1::{Conn, Event, HttpDate, Limits};
 use turboapi::interp::{BaseContext, Held};
 use turboapi::service::{
@@ -94,6 +96,7 @@ fn dispatch(c: &mut Criterion) {
             draining: Arc::default(),
             request_class: None,
             middleware: None,
+            forms: FormLimits::default(),
         }
     });
     let factory = AppFactory(Arc::new(app));
