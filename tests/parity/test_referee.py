@@ -103,5 +103,6 @@ def test_cases_are_many_and_on_every_page():
 def test_uvicorn_equals_itself():
     cases = [case for case in all_cases() if case.app in ("first_steps", "dependencies_yield", "streams")]
     with sides(cases, "uvicorn", "uvicorn") as (left, right):
-        red = [(v.case.id, v.fault) for v in (judge(case, left, right) for case in cases) if v.is_red]
-    assert not red
+        # What ours may do otherwise, uvicorn does as uvicorn does.
+        different = [(v.case.id, v.fault) for v in (judge(case, left, right) for case in cases) if v.fault]
+    assert not different
