@@ -11,7 +11,7 @@ mod condition;
 mod encoding;
 mod media_type;
 mod name;
-#[cfg(all(unix, feature = "runtime"))]
+#[cfg(all(unix, any(feature = "runtime", feature = "python")))]
 mod open;
 mod range;
 #[cfg(test)]
@@ -22,6 +22,6 @@ pub use condition::{check, parse_date, weakly_equal, Verdict};
 pub use encoding::{acceptable, Coding};
 pub use media_type::media_type;
 pub use name::{relative_path, NameFault};
-#[cfg(all(unix, feature = "runtime"))]
+#[cfg(all(unix, any(feature = "runtime", feature = "python")))]
 pub use open::{Folder, OpenFault, Opened, Symlinks};
 pub use range::{ranges_of, Asked};
