@@ -75,6 +75,7 @@ pub fn factory(module: &Py<PyModule>, routes: &[RouteLine]) -> Arc<AppFactory> {
             draining: Arc::default(),
             request_class: None,
             middleware: Default::default(),
+            forms: Default::default(),
         }
     });
     Arc::new(AppFactory(Arc::new(app)))
