@@ -150,9 +150,9 @@ fn follow(exchange: &Exchange) -> Option<(u16, Vec<u8>)> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let context = Context::from_waker(&waker);
     let mut has_head = false;
-    // Waits in vain, not words: a `str` is an iterator of as many pieces as it has characters.
-    let mut waits = 0;
-    while waits < 10_000 {
+    // Time, not words: a `str` is an iterator of as many pieces as it has characters, each with its wake.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while std::time::Instant::now() < until {
         let _ = exchange.poll_wants(&context);
         match exchange.take_event() {
             Some(ReplyEvent::Full(head, body)) => {
@@ -174,10 +174,7 @@ fn follow(exchange: &Exchange) -> Option<(u16, Vec<u8>)> {
                 return None;
             }
             Some(ReplyEvent::Abort) => return None,
-            None => {
-                waits += 1;
-                std::thread::park_timeout(std::time::Duration::from_millis(10));
-            }
+            None => std::thread::park_timeout(std::time::Duration::from_millis(10)),
             #[allow(unreachable_patterns, reason = "more words may be added")]
             Some(_) => return None,
         }
