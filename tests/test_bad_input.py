@@ -218,9 +218,9 @@ def test_io_uring_that_is_refused_is_one_line_and_epoll(tmp_path, workers):
     )
     program = (sys.executable, "-c", WITHOUT_URING, "run")
     with Command("served:server", "--workers", workers, folder=tmp_path, program=program) as serving:
-        # A build with the GIL says so, too.
-        refused, *_, banner = serving.log().splitlines()
-        assert serving.log().count("io_uring") == 1
+        refused, *others, banner = serving.log().splitlines()
+        # A build with the GIL says so, in one line more.
+        assert len(others) == (0 if "free-threading" in sys.version else 1), others
         assert refused == (
             "turboapi WARN: io_uring is refused by this system (Operation not permitted (os error 1)): running on epoll"
         )

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use std::io::{Read, Write};
 use turboapi::http1::Limits;
 use turboapi::runtime::{DriverChoice, RuntimeConfig};
-use turboapi::service::{CloseReason, Inbound, Outcome, Reply, ReplyEvent, Request, RequestBody};
+use turboapi::service::{
+    CloseReason, Inbound, Outcome, Reply, ReplyEvent, Request, RequestBody, HIGH_WATER_BYTES,
+};
 
 on_both_drivers! {
     large_bodies_come_whole_whatever_their_framing
@@ -145,8 +147,7 @@ fn streamed_body_waits_for_the_application(driver: DriverChoice) {
     loop {
         match receive(&exchange) {
             Inbound::Body(piece, more) => {
-                // One read: of a body of which more than 1 MiB is still to come, a large one.
-                assert!(piece.len() <= 256 * 1024, "a piece of {} bytes", piece.len());
+                assert!(piece.len() <= 2 * HIGH_WATER_BYTES, "a piece of {} bytes", piece.len());
                 assert!(body[received..received + piece.len()] == piece, "the body differs");
                 received += piece.len();
                 if !more {

@@ -29,7 +29,7 @@ const MAX_AHEAD_BYTES: usize = 64 * 1024;
 const LARGE_BODY_BYTES: u64 = 1024 * 1024;
 
 /// Bytes of such a read: an application is entered once for each, and that is most of what an upload costs.
-const LARGE_READ_BYTES: usize = 256 * 1024;
+const LARGE_READ_BYTES: usize = 128 * 1024;
 
 /// A request that its application is answering. Counts as in flight for as long as it lives.
 pub struct Pending<S> {
