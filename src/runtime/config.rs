@@ -214,21 +214,11 @@ fn refusal() -> Option<&'static str> {
     REFUSAL.get_or_init(|| try_uring().err().map(|error| error.to_string())).as_deref()
 }
 
-/// Entries of a worker's ring. More operations than this are submitted in turns.
-#[cfg(target_os = "linux")]
-pub(super) const RING_ENTRIES: u32 = 1024;
-
 #[cfg(target_os = "linux")]
 fn try_uring() -> io::Result<()> {
-    let build = || {
-        monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
-            .with_entries(RING_ENTRIES)
-            .enable_timer()
-            .build()
-    };
     // A thread of its own: a runtime leaves thread-local state behind.
-    std::thread::spawn(move || {
-        build()?.block_on(async {
+    std::thread::spawn(|| {
+        super::ring::runtime()?.block_on(async {
             let (mut near, mut far) = monoio::net::UnixStream::pair()?;
             let (sent, _) = monoio::io::AsyncWriteRent::write(&mut near, b"x".to_vec()).await;
             sent?;

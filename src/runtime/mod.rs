@@ -13,6 +13,8 @@ mod control;
 mod guest;
 mod listen;
 mod offload;
+#[cfg(target_os = "linux")]
+mod ring;
 mod signal;
 mod slots;
 mod stream;

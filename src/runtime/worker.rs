@@ -119,15 +119,11 @@ fn run_inside<F: ServiceFactory>(plan: WorkerPlan, factory: &F) -> io::Result<()
 /// Gives the plan back if it is one for epoll.
 #[cfg(target_os = "linux")]
 fn run_on_uring<F: ServiceFactory>(mut plan: WorkerPlan, factory: &F) -> io::Result<Option<WorkerPlan>> {
-    use super::config::{DriverChoice, RING_ENTRIES};
+    use super::config::DriverChoice;
     if plan.driver != Driver::Uring {
         return Ok(Some(plan));
     }
-    let built = monoio::RuntimeBuilder::<monoio::IoUringDriver>::new()
-        .with_entries(RING_ENTRIES)
-        .enable_timer()
-        .build();
-    match built {
+    match super::ring::runtime() {
         Ok(mut runtime) => {
             runtime.block_on(live(plan, factory));
             Ok(None)
