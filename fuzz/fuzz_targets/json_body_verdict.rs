@@ -69,7 +69,7 @@ fuzz_target!(
         Python::attach(|py| {
             let (verdict, outcome) = match &judged {
                 Judged::Undecided => return,
-                Judged::Invalid(answer) => ("invalid", PyBytes::new(py, answer).into_any()),
+                Judged::Invalid(answer) | Judged::NotJson(answer) => ("invalid", PyBytes::new(py, answer).into_any()),
                 Judged::Valid(tape) => {
                     let verdict = if tape.is_for_pydantic() { "unsure" } else { "valid" };
                     match compiled.build(py, body, tape) {

@@ -10,6 +10,7 @@ use super::earned::Earned;
 use super::fault;
 use super::outlet::{Form, Outlet};
 use super::plan_bind::{self, Arguments, BodyJudge, PlanParam, Refused};
+use super::refusal::{self, Referee};
 use super::service::{App, Local};
 use super::stream::Origin;
 use crate::asgi::AsgiCall;
@@ -53,6 +54,8 @@ pub struct PlanSpec {
     pub reads_body: bool,
     /// Bodies are judged natively.
     pub judge: Option<BodyJudge>,
+    /// Answers what the plan does not decide, where that is a 422.
+    pub referee: Option<Referee>,
 }
 
 /// What a plan's function came to.
@@ -140,10 +143,19 @@ impl PlanSpec {
     }
 
     fn event(&self, scratch: Vec<u8>) -> PyResult<ReplyEvent> {
-        let mut fields = FieldBlock::new();
-        fields.push(b"content-type", JSON).map_err(|fault| PyValueError::new_err(fault.reason()))?;
-        Ok(ReplyEvent::Full(ResponseHead { status: self.status, fields }, Bytes::from(scratch)))
+        json_event(self.status, scratch)
     }
+
+    /// The 422 of a request that the plan did not decide; `None` if FastAPI is to decide it.
+    fn refusal(&self, request: &Request, path: &PathParams) -> Option<Vec<u8>> {
+        self.referee.as_ref()?.refuse(self.judge.as_ref(), request, path)
+    }
+}
+
+fn json_event(status: u16, body: Vec<u8>) -> PyResult<ReplyEvent> {
+    let mut fields = FieldBlock::new();
+    fields.push(b"content-type", JSON).map_err(|fault| PyValueError::new_err(fault.reason()))?;
+    Ok(ReplyEvent::Full(ResponseHead { status, fields }, Bytes::from(body)))
 }
 
 /// Reads `(status, body, raw_headers)` of a Starlette response.
@@ -192,7 +204,7 @@ impl Local {
         let spec = &self.app.table.plans[index];
         let arguments = match plan_bind::convert(&spec.params, spec.judge.as_ref(), &request, &path) {
             Ok(arguments) => arguments,
-            Err(Refused::Undecided) => return self.call_asgi(request),
+            Err(Refused::Undecided) => return self.decide_otherwise(spec, &path, request, reply),
             Err(Refused::Invalid(answer)) => return self.app.answer_json(&request, reply, 422, &answer),
         };
         if spec.is_task {
@@ -222,7 +234,7 @@ impl Local {
                     let (head, body) = self.app.finished(&request.head, &request.ends, head, body);
                     reply.full(head.status, &head.fields, body)
                 }
-                Ok(Final::Undecided) => self.call_asgi(request),
+                Ok(Final::Undecided) => self.decide_otherwise(spec, &path, request, reply),
                 Ok(Final::Resumed(rest)) => {
                     let exchange = exchange_of(&request);
                     resume(&self.app, py, rest, request, &exchange);
@@ -236,6 +248,20 @@ impl Local {
             self.scratch.replace(scratch);
             outcome
         })
+    }
+
+    /// What becomes of a request that its plan did not decide.
+    fn decide_otherwise(
+        self: &Rc<Self>,
+        spec: &PlanSpec,
+        path: &PathParams,
+        request: Request,
+        reply: Reply<'_>,
+    ) -> Outcome {
+        match spec.refusal(&request, path) {
+            Some(answer) => self.app.answer_json(&request, reply, 422, &answer),
+            None => self.call_asgi(request),
+        }
     }
 
     /// Runs a plan that may block on the offload pool.
@@ -262,10 +288,13 @@ impl Local {
             let event = match decided {
                 Final::Encoded => spec.event(scratch)?,
                 Final::Full(head, body) => ReplyEvent::Full(head, body),
-                Final::Undecided => {
-                    to_asgi(app, request, exchange);
-                    return Ok(());
-                }
+                Final::Undecided => match spec.refusal(&request, &path) {
+                    Some(answer) => json_event(422, answer)?,
+                    None => {
+                        to_asgi(app, request, exchange);
+                        return Ok(());
+                    }
+                },
                 Final::Resumed(rest) => {
                     resume(app, py, rest, request, exchange);
                     return Ok(());
@@ -321,13 +350,17 @@ impl Local {
             },
             ends: request.ends.clone(),
         };
+        let seen = Arc::new((for_arguments, path));
         host.start_with(py, home, request, exchange, |scope, receive, send, call: &Bound<'_, AsgiCall>| {
-            let (head, ends) = (for_arguments.head.clone(), for_arguments.ends.clone());
-            let reply = Bound::new(py, PlanReply { call: call.clone().unbind(), index, head, ends })?;
-            let leading = [scope.clone().into_any(), receive, send, reply.into_any()];
-            match plan_bind::call(py, run, &leading, spec, arguments, &for_arguments, &path)? {
-                Some(coroutine) => Ok(coroutine),
-                None => host.application(py).call1((scope, &leading[1], &leading[2])),
+            let reply = Bound::new(py, PlanReply { call: call.clone().unbind(), index, seen: seen.clone() })?;
+            let leading = [scope.clone().into_any(), receive, send, reply.clone().into_any()];
+            let (request, path) = &*seen;
+            if let Some(coroutine) = plan_bind::call(py, run, &leading, spec, arguments, request, path)? {
+                return Ok(coroutine);
+            }
+            match &spec.referee {
+                Some(referee) if reply.get().refuse()? => referee.nothing_more(py),
+                _ => host.application(py).call1((scope, &leading[1], &leading[2])),
             }
         });
     }
@@ -338,8 +371,7 @@ impl Local {
 struct PlanReply {
     call: Py<AsgiCall>,
     index: usize,
-    head: RequestHead,
-    ends: Arc<Ends>,
+    seen: Arc<(Request, PathParams)>,
 }
 
 #[pymethods]
@@ -357,7 +389,17 @@ impl PlanReply {
                 return Err(PyTypeError::new_err("a plan's reply is bytes or (status, body, headers)"))
             }
         };
-        self.call.get().answer(local.app.through_middleware(&self.head, &self.ends, event))
+        self.answer(&local, event)
+    }
+
+    /// Answers 422 if that is what FastAPI would do; otherwise it is to decide.
+    fn refuse(&self) -> PyResult<bool> {
+        let Some(local) = Local::current() else { return Ok(false) };
+        let (request, path) = &*self.seen;
+        match local.app.table.plans[self.index].refusal(request, path) {
+            Some(answer) => self.answer(&local, json_event(422, answer)?).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Begins a stream whose items are JSON values or bytes: events, or lines.
@@ -381,6 +423,13 @@ impl PlanReply {
     /// True once something of the response was sent.
     fn is_begun(&self) -> bool {
         self.call.get().is_begun()
+    }
+}
+
+impl PlanReply {
+    fn answer(&self, local: &Local, event: ReplyEvent) -> PyResult<()> {
+        let (request, _) = &*self.seen;
+        self.call.get().answer(local.app.through_middleware(&request.head, &request.ends, event))
     }
 }
 
@@ -457,6 +506,7 @@ pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>, earned: Arc<Earned
         Ok(validator) => Some(BodyJudge {
             compiled: validator.get().compiled.clone(),
             answers_invalid: item("answers_invalid")?.extract()?,
+            answers_unreadable: item("answers_unreadable")?.extract()?,
         }),
         Err(_) => None,
     };
@@ -472,5 +522,6 @@ pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>, earned: Arc<Earned
         encodes_plain: item("encodes_plain")?.extract()?,
         fault: Held::new(item("fault")?.unbind()),
         reads_body: item("reads_body")?.extract()?,
+        referee: refusal::referee(&item("referee")?)?,
     })
 }

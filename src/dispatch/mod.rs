@@ -16,6 +16,7 @@ mod offloaded;
 mod outlet;
 mod plan;
 mod plan_bind;
+mod refusal;
 mod reply;
 mod scalar;
 mod service;

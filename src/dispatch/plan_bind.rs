@@ -1,12 +1,13 @@
 //! Arguments of a call plan, read from a request before the interpreter is entered.
 //!
 //! Owns: where each argument comes from, and when a request is not the plan's to decide.
-//! Does not own: the rules of conversion (`scalar`). Rule: what does not convert is no answer: [`Refused::Undecided`], and FastAPI
-//! itself gets the request, so that its error list is its own. Nothing of the user's has run by then.
+//! Does not own: the rules of conversion (`scalar`), the answer to what does not convert (`refusal`).
+//! Rule: what does not convert is no answer here: [`Refused::Undecided`]. Nothing of the user's has run by then.
 
 use super::bind::{scalar_to_python, PathParams, Value};
 use super::call_plan::PlanSpec;
 use super::plan::ScalarType;
+use super::refusal;
 use super::scalar;
 use crate::bytes_ext;
 use crate::http1::RequestHead;
@@ -15,7 +16,7 @@ use crate::service::{Request, RequestBody};
 use crate::validate::{Compiled, Judged, Tape};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ pub struct BodyJudge {
     pub compiled: Arc<Compiled>,
     /// An invalid body is answered at once: nothing of the user's would run before it is found.
     pub answers_invalid: bool,
+    /// What is no JSON is answered at once: FastAPI reads the body before all else.
+    pub answers_unreadable: bool,
 }
 
 /// Why a plan does not run.
@@ -106,11 +109,15 @@ pub fn convert(
     let values = values_of(params, request, path)?;
     let Some(judge) = judge else { return Ok(Arguments { values, tape: None }) };
     let RequestBody::Whole(body) = &request.body else { return Err(Undecided) };
+    if body.is_empty() {
+        return Err(Undecided);
+    }
     has_json_or_nothing(request)?;
     match judge.compiled.judge(body) {
         Judged::Valid(tape) => Ok(Arguments { values, tape: Some(tape) }),
         Judged::Invalid(answer) if judge.answers_invalid => Err(Refused::Invalid(answer)),
-        Judged::Invalid(_) | Judged::Undecided => Err(Undecided),
+        Judged::NotJson(answer) if judge.answers_unreadable => Err(Refused::Invalid(answer)),
+        Judged::Invalid(_) | Judged::NotJson(_) | Judged::Undecided => Err(Undecided),
     }
 }
 
@@ -207,7 +214,7 @@ fn scalar_of(kind: ScalarType, text: &str) -> Result<Value, Refused> {
 }
 
 /// A body whose content type FastAPI reads as JSON, or none at all.
-fn has_json_or_nothing(request: &Request) -> Result<(), Refused> {
+pub(super) fn has_json_or_nothing(request: &Request) -> Result<(), Refused> {
     let body = match &request.body {
         RequestBody::Whole(body) => body,
         RequestBody::Empty => return Ok(()),
@@ -286,7 +293,7 @@ fn made<'py>(
             (_, PlanSource::JsonBody, _) if body.is_empty() => py.None().into_bound(py),
             (_, PlanSource::JsonBody, _) => PyBytes::new(py, body).into_any(),
             (_, PlanSource::QueryString, _) => PyBytes::new(py, request.head.query()).into_any(),
-            (_, PlanSource::Headers, _) => headers(py, &request.head)?,
+            (_, PlanSource::Headers, _) => refusal::header_list(py, &request.head)?.into_any(),
             _ => {
                 let params = PyDict::new(py);
                 for (name, value) in path {
@@ -297,15 +304,6 @@ fn made<'py>(
         });
     }
     Ok(all)
-}
-
-fn headers<'py>(py: Python<'py>, head: &RequestHead) -> PyResult<Bound<'py, PyAny>> {
-    let list = PyList::empty(py);
-    for (name, value) in head.fields() {
-        let pair = [PyBytes::new(py, &name.to_ascii_lowercase()), PyBytes::new(py, value)];
-        list.append(PyTuple::new(py, pair)?)?;
-    }
-    Ok(list.into_any())
 }
 
 /// Reads a plan's parameter as `plans.params.Native.spec` gives it.

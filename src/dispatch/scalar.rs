@@ -53,8 +53,12 @@ pub fn int_from_str(text: &str) -> Result<Int, ScalarFault> {
         _ => (false, text),
     };
     let digits = match digits.split_once('.') {
-        // "1.0" and "1." are integers, "1.5" is not.
-        Some((whole, fraction)) if !whole.is_empty() && fraction.bytes().all(|byte| byte == b'0') => whole,
+        // "1.0" is an integer, "1." and "1.5" are not.
+        Some((whole, fraction))
+            if !whole.is_empty() && !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0') =>
+        {
+            whole
+        }
         Some(_) => return Err(INT_PARSING),
         None => digits,
     };
@@ -123,7 +127,7 @@ mod tests {
         for (text, value) in [("7", 7), (" -7 ", -7), ("+7", 7), ("1_000", 1000), ("7.0", 7), ("007", 7)] {
             assert_eq!(int_from_str(text), Ok(Int::Small(value)), "{text}");
         }
-        for text in ["", "x", "7.5", "_7", "7_", "7__7", "0x7", ".0", "--7", "1e3"] {
+        for text in ["", "x", "7.5", "7.", "_7", "7_", "7__7", "0x7", ".0", "--7", "1e3"] {
             assert_eq!(int_from_str(text), Err(INT_PARSING), "{text}");
         }
         assert_eq!(int_from_str("9223372036854775808"), Ok(Int::Big("9223372036854775808".into())));

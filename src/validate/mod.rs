@@ -106,6 +106,8 @@ pub enum Judged {
     Valid(Tape),
     /// FastAPI answers 422 with this body.
     Invalid(Vec<u8>),
+    /// It is no JSON: FastAPI answers 422 with this body, whatever else is wrong with the request.
+    NotJson(Vec<u8>),
     /// FastAPI is to read the bytes themselves: `json.loads` may raise something else, or give what no [`Tape`] holds.
     Undecided,
 }
@@ -119,7 +121,7 @@ impl Compiled {
         match parse::parse(body) {
             Ok(document) => self.judge_value(document.root(), body),
             Err(parse::Fault::Syntax { message, position }) => {
-                Judged::Invalid(report::syntax_error(message, position))
+                Judged::NotJson(report::syntax_error(message, position))
             }
             Err(parse::Fault::Beyond) => Judged::Undecided,
         }

@@ -65,7 +65,7 @@ impl Validator {
         match py.detach(|| self.judge(input.as_ref())) {
             Judged::Valid(tape) if tape.is_for_pydantic() => ("unsure", None),
             Judged::Valid(_) => ("valid", None),
-            Judged::Invalid(answer) => ("invalid", Some(PyBytes::new(py, &answer))),
+            Judged::Invalid(answer) | Judged::NotJson(answer) => ("invalid", Some(PyBytes::new(py, &answer))),
             Judged::Undecided => ("undecided", None),
         }
     }

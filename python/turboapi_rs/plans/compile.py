@@ -39,8 +39,7 @@ from fastapi.dependencies.utils import (
     request_body_to_args,
     request_params_to_args,
 )
-from fastapi.exception_handlers import request_validation_exception_handler
-from fastapi.exceptions import FastAPIError, RequestValidationError
+from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute, _effective_route_context_var, _IncludedRouter
 from fastapi.security import SecurityScopes
 from pydantic_core import PydanticUndefined, ValidationError
@@ -52,6 +51,7 @@ from starlette.routing import Route
 from turboapi_rs._core import _Validator, drive
 from turboapi_rs.plans import unwind
 from turboapi_rs.plans.params import Native, simple
+from turboapi_rs.plans.refusal import answers_plainly, referee_of
 from turboapi_rs.plans.responses import Finish, fault_of, new_response, of_response
 from turboapi_rs.plans.resume import Resumed, Tail, prepare
 from turboapi_rs.plans.routes import NotCompiled
@@ -76,10 +76,11 @@ class Plan:
 
     def __init__(self, *, run: Any, natives: list[Native], is_task: bool, is_blocking: bool, status: int,
                  finish: Finish | None, fault: Any, reads_body: bool, source: str, pin: str, judge: Any = None,
-                 answers_invalid: bool = False, note: str = "") -> None:  # fmt: skip
+                 answers_invalid: bool = False, note: str = "", referee: Any = None) -> None:  # fmt: skip
         self.run, self.natives, self.is_task, self.is_blocking = run, natives, is_task, is_blocking
         self.status, self.finish, self.fault, self.reads_body, self.source = status, finish, fault, reads_body, source
         self.pin, self.judge, self.answers_invalid, self.note = pin, judge, answers_invalid, note
+        self.referee = referee
 
     def install(self, core: Any, methods: list[str], path: str, name: str) -> None:
         """Give the plan to a native server, for each of its methods."""
@@ -99,6 +100,8 @@ class Plan:
             pin=self.pin,
             judge=self.judge,
             answers_invalid=self.answers_invalid,
+            answers_unreadable=self.referee is not None,
+            referee=self.referee,
         )
 
 
@@ -307,14 +310,13 @@ class _Builder:
         return Plan(run=run, natives=list(self.natives), is_task=self.is_task, is_blocking=self.is_blocking,
                     status=self.finish.status, finish=self.finish if finishes_natively else None,
                     fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin,
-                    judge=self.judge, answers_invalid=self._answers_invalid())  # fmt: skip
+                    judge=self.judge, answers_invalid=self._answers_invalid(),
+                    referee=referee_of(self.app, self.route, self.dependant, self.overrides))  # fmt: skip
 
     def _answers_invalid(self) -> bool:
         """Nothing of the user's runs before an invalid body is found, and FastAPI's own handler answers it."""
-        handlers = self.app.exception_handlers
-        is_own = handlers.get(RequestValidationError) is request_validation_exception_handler and 422 not in handlers
         # A parameter that Python validates might be wrong too, and would come first.
-        return is_own and not self.dependant.dependencies and not self.validates_here
+        return answers_plainly(self.app) and not self.dependant.dependencies and not self.validates_here
 
     # ---- The two forms. ----
 
@@ -391,7 +393,7 @@ class _Builder:
 
     def _fallback(self) -> str:
         if self.is_task:
-            return f"return await {self._name(self.app, 'app')}(scope, receive, send)"
+            return f"return None if reply.refuse() else await {self._name(self.app, 'app')}(scope, receive, send)"
         return "return FALLBACK"
 
     # ---- Names and arguments. ----
