@@ -3,8 +3,8 @@
 #
 #   scripts/matrix.sh [--short] [VERSION...]     default: 3.13t 3.13 3.14t
 #
-# --short: all but the first run tests/test_*.py, tests/sse, tests/asgi and tests/freethreading, on one driver and with
-# two workers, and only as long as the time allows. Prints what was left out and why; the last line is the sum.
+# --short: all but the first run tests/test_*.py, tests/sse, tests/asgi, tests/parity and tests/freethreading, on one
+# driver and with two workers, and only as long as the time allows. At the end, parity on the lowest FastAPI. Prints what was left out and why; the last line is the sum.
 #
 #   TURBOAPI_MATRIX_SECONDS  after which no further leg is begun (default: no bound)
 set -uo pipefail
@@ -61,11 +61,22 @@ for version in "${versions[@]:1}"; do
   options=(CARGO_TARGET_DIR="$PWD/target/py-$version")
   if [ "$is_short" = 1 ]; then
     options+=(TURBOAPI_TEST_STEPS=python TURBOAPI_TEST_LEGS=auto:2
-      TURBOAPI_TEST_PATHS="$(echo tests/test_*.py) tests/sse tests/asgi tests/freethreading")
-    left_out+=("$version: lint, Rust tests, fuzz targets, parity and other legs: they ran with $first alone")
+      TURBOAPI_TEST_PATHS="$(echo tests/test_*.py) tests/sse tests/asgi tests/parity tests/freethreading")
+    left_out+=("$version: lint, Rust tests, fuzz targets and other legs: they ran with $first alone")
   fi
   leg "$version" "$version" "${options[@]}"
 done
+
+if [ "$SECONDS" -ge "$bound" ]; then
+  leave_out "lowest FastAPI" "the first $SECONDS of $bound seconds are used up"
+else
+  echo "== $first, lowest FastAPI"
+  if env PYTHON_VERSION="$first" make parity-lowest </dev/null; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
+fi
 
 echo
 if [ ${#left_out[@]} -gt 0 ]; then

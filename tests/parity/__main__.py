@@ -5,7 +5,7 @@
     python -m tests.parity --ours uvicorn        # try the referee itself: uvicorn against uvicorn
     python -m tests.parity --only 'cors'         # cases whose id contains a text
 
-Exits 1 when any case is red.
+Exits 1 when any case is red, or too few are direct.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--ours", choices=SERVERS, default="turboapi")
     parser.add_argument("--only", default="", metavar="TEXT", help="judge only cases whose id contains TEXT")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the Markdown table to FILE")
+    parser.add_argument("--least-direct", type=float, default=0.0, metavar="PERCENT", help="fail below that share")
     parser.add_argument("--reasons", action="store_true", help="print why each asgi case is not direct")
     options = parser.parse_args()
 
@@ -49,7 +50,7 @@ def main() -> int:
     )
     if options.write:
         options.write.write_text(markdown(verdicts, reference.about["server"]))
-    return 1 if red else 0
+    return 1 if red or 100 * direct < options.least_direct * len(verdicts) else 0
 
 
 if __name__ == "__main__":

@@ -24,3 +24,9 @@ def servers() -> Iterator[tuple[Side, Side]]:
 def test_answers_are_the_same(case: Case, servers: tuple[Side, Side]):
     verdict = judge(case, *servers)
     assert not verdict.is_red, verdict.fault or "is the same, but listed as different"
+
+
+def test_nine_of_ten_cases_run_as_call_plans(servers: tuple[Side, Side]):
+    _, ours = servers
+    asgi = [case.id for case in CASES if ours.how_served(case)[0] != "direct"]
+    assert len(asgi) <= 0.1 * len(CASES), asgi

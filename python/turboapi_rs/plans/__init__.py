@@ -36,6 +36,7 @@ def install(core: Any, app: Any, *, root_path: str = "") -> None:
         return
     if found.warning:
         _log.warning("%s", found.warning)
+        return
     for entry in found.entries:
         entry.install(core)
     if found.middleware:

@@ -161,7 +161,7 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
     Raises:
         NotCompiled: with the reason.
     """
-    if original.form_limits or _limits_forms(app.router):
+    if getattr(original, "form_limits", None) or _limits_forms(app.router):
         raise NotCompiled("form limits are set")
     context = route._route_context
     token = _effective_route_context_var.set(context)
@@ -217,7 +217,7 @@ def compile_api_route(app: Any, route: Any, original: APIRoute) -> Plan:
         if getattr(cls, name) is not getattr(APIRoute, name):
             raise NotCompiled(f"the route class {cls.__name__} overrides {name}")
     dependant: Dependant = route.dependant
-    if route.max_body_size is not None:
+    if getattr(route, "max_body_size", None) is not None:
         raise NotCompiled("max_body_size is set on the route")
     note = ""
     if cls.get_route_handler is not APIRoute.get_route_handler:
@@ -238,8 +238,8 @@ def compile_api_route(app: Any, route: Any, original: APIRoute) -> Plan:
 
 def _limits_forms(router: Any) -> bool:
     """A router sets limits for the forms below it, which its own dispatch puts into the scope."""
-    return bool(router.form_limits) or any(
-        bool(route.include_context.form_limits) or _limits_forms(route.original_router)
+    return bool(getattr(router, "form_limits", None)) or any(
+        bool(getattr(route.include_context, "form_limits", None)) or _limits_forms(route.original_router)
         for route in router.routes
         if isinstance(route, _IncludedRouter)
     )
@@ -250,7 +250,9 @@ def _plain(value: Any) -> Any:
 
 
 def _limits_concurrency(dependant: Dependant) -> bool:
-    return any(sub.concurrency is not None or _limits_concurrency(sub) for sub in dependant.dependencies)
+    return any(
+        getattr(sub, "concurrency", None) is not None or _limits_concurrency(sub) for sub in dependant.dependencies
+    )
 
 
 class _Builder:

@@ -16,7 +16,7 @@ from typing import Any
 #: Versions of FastAPI whose routes are compiled: the first, and the first that is beyond.
 #:
 #: The parity suite runs on the lowest and on the newest of them.
-TESTED_FASTAPI = ((0, 165), (0, 166))
+TESTED_FASTAPI = ((0, 159), (0, 166))
 
 
 class NotCompiled(Exception):
@@ -77,10 +77,16 @@ def read_app(app: Any, *, root_path: str = "") -> Found | None:
     if fastapi_app is None:
         return None
     found = Found()
-    against = _against_app(app, root_path)
-    if against.startswith("FastAPI "):
-        found.warning = f"no route is compiled: {against}"
     from starlette.routing import WebSocketRoute
+
+    against = _against_version()
+    if against:
+        # Of this one nothing is known but what is Starlette's.
+        found.warning = f"no route is compiled: {against}"
+        routes = [route for route in app.routes if not isinstance(route, WebSocketRoute)]
+        found.entries = [_unread(route, against) for route in routes]
+        return found
+    against = _against_app(app, root_path)
 
     if app.user_middleware and not against:
         from turboapi_rs.plans import middleware
@@ -104,17 +110,29 @@ def _fastapi_class(app: Any) -> type | None:
     return cls if isinstance(cls, type) and isinstance(app, cls) else None
 
 
+def _against_version() -> str:
+    """Why this FastAPI is not read; empty when it is one of those that were tested."""
+    import fastapi
+
+    low, beyond = TESTED_FASTAPI
+    version = tuple(int(part) if part.isdecimal() else -1 for part in fastapi.__version__.split(".")[:2])
+    if low <= version < beyond:
+        return ""
+    tested = f"{low[0]}.{low[1]} up to and without {beyond[0]}.{beyond[1]}"
+    return f"FastAPI {fastapi.__version__} is outside the tested versions ({tested})"
+
+
+def _unread(route: Any, reason: str) -> Entry:
+    """A route of an application that is not read, for the table."""
+    methods = frozenset(getattr(route, "methods", None) or ())
+    return Entry(getattr(route, "path", ""), methods, name_of(getattr(route, "endpoint", None)), reason=reason)
+
+
 def _against_app(app: Any, root_path: str) -> str:
     """What stands against compiling any route of an application; empty when nothing does."""
-    import fastapi
     from fastapi import FastAPI
     from fastapi.routing import APIRouter
 
-    low, beyond = TESTED_FASTAPI
-    version = tuple(int(part) for part in fastapi.__version__.split(".")[:2])
-    if not low <= version < beyond:
-        tested = f"{low[0]}.{low[1]} up to and without {beyond[0]}.{beyond[1]}"
-        return f"FastAPI {fastapi.__version__} is outside the tested versions ({tested})"
     for name in ("__call__", "build_middleware_stack"):
         owner = _owner(type(app), name)
         if owner is not FastAPI and owner.__module__.split(".")[0] not in ("fastapi", "starlette"):
@@ -123,7 +141,7 @@ def _against_app(app: Any, root_path: str) -> str:
         return f"the router is a {type(app.router).__name__}"
     if app.root_path or root_path:
         return "a root_path is set: FastAPI resolves paths below it"
-    if app.max_body_size is not None:
+    if getattr(app, "max_body_size", None) is not None:
         return "max_body_size is set on the application"
     if app.user_middleware:
         from turboapi_rs.plans import middleware
@@ -131,7 +149,8 @@ def _against_app(app: Any, root_path: str) -> str:
         _, unknown = middleware.read(app)
         if unknown is not None:
             return f"the middleware {unknown}"
-    if app._native_telemetry.enabled():
+    telemetry = getattr(app, "_native_telemetry", None)
+    if telemetry is not None and telemetry.enabled():
         return "FastAPI's telemetry is on"
     return ""
 

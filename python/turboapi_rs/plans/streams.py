@@ -164,7 +164,6 @@ def compile_stream(route: Any, original: APIRoute) -> Callable[..., Any] | None:
         dependency_overrides_provider=route.dependency_overrides_provider,
         embed_body_fields=route._embed_body_fields,
         strict_content_type=route.strict_content_type,
-        form_limits=original.form_limits,
     )
 
 

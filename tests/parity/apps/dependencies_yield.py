@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
 
+from . import known
+
 app = FastAPI()
 LOG: list[str] = []
 current: ContextVar[str] = ContextVar("current", default="unset")
@@ -208,7 +210,7 @@ async def manager(m: Annotated[Manager, Depends(by_manager)]):
     return {"type": type(m).__name__}
 
 
-limited = Depends(session, max_concurrency=1)
+limited = Depends(session, **known(Depends, max_concurrency=1))
 
 
 @app.get("/limited")

@@ -16,6 +16,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from . import known
+
 EVENTS: list[str] = []
 
 
@@ -251,8 +253,8 @@ async def lax_items(item: Message):
     return item
 
 
-limits = FastAPI(max_body_size=1000)
-uploads = APIRouter(prefix="/uploads", max_body_size=5000)
+limits = FastAPI(**known(FastAPI, max_body_size=1000))
+uploads = APIRouter(prefix="/uploads", **known(APIRouter, max_body_size=5000))
 
 
 @limits.post("/items")
@@ -275,14 +277,14 @@ def upload(file: UploadFile):
     return {"size": file.size}
 
 
-@uploads.post("/small", max_body_size=500)
+@uploads.post("/small", **known(uploads.post, max_body_size=500))
 def small(file: UploadFile):
     return {"size": file.size}
 
 
 limits.include_router(uploads)
 
-forms = FastAPI(form_limits={"max_fields": 3})
+forms = FastAPI(**known(FastAPI, form_limits={"max_fields": 3}))
 
 
 @forms.post("/notes")
@@ -290,6 +292,6 @@ async def note(text: Annotated[str, Form()]):
     return {"size": len(text)}
 
 
-@forms.post("/documents", form_limits={"max_part_size": 50})
+@forms.post("/documents", **known(forms.post, form_limits={"max_part_size": 50}))
 async def document(text: Annotated[str, Form()]):
     return {"size": len(text)}
