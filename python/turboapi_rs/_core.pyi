@@ -158,6 +158,13 @@ def drive(coroutine: Any) -> Any:
         RuntimeError: it suspended, and was closed.
     """
 
+def advance(generator: Any, ended: object) -> Any:
+    """Run an asynchronous generator that does not suspend to its next `yield`; `ended` at its end.
+
+    Raises:
+        RuntimeError: it suspended elsewhere.
+    """
+
 def _json_dumps(value: object, default: Callable[[object], object] | None = None) -> bytes: ...
 def _json_loads(text: bytes) -> Any: ...
 def _json_check(text: bytes) -> Literal["ok"] | tuple[str, int] | None: ...

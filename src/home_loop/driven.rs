@@ -6,7 +6,8 @@
 //! hands what it is given over to it (`guest_loop.Elsewhere`), so that `asyncio.create_task` works in such a coroutine.
 
 use crate::interp::{self, Held};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration};
+use pyo3::intern;
 use pyo3::prelude::*;
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -78,31 +79,57 @@ impl StandIn {
 /// What it raised; `RuntimeError` if it suspended, which it then has been closed for.
 #[pyfunction]
 pub fn drive<'py>(coroutine: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = coroutine.py();
+    match stepped(coroutine)? {
+        interp::Sent::Returned(value) => Ok(value),
+        interp::Sent::Yielded(_) => Err(suspended(coroutine)),
+    }
+}
+
+/// Runs an asynchronous generator to its next `yield` and gives what it yields; at its end, `ended`.
+///
+/// # Errors
+/// What it raised; `RuntimeError` if it suspended elsewhere.
+#[pyfunction]
+pub fn advance<'py>(generator: &Bound<'py, PyAny>, ended: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = generator.py();
+    let step = generator.call_method0(intern!(py, "__anext__"))?;
+    match stepped(&step) {
+        Ok(interp::Sent::Returned(value)) => Ok(value),
+        Ok(interp::Sent::Yielded(_)) => Err(suspended(&step)),
+        Err(raised) if raised.is_instance_of::<PyStopAsyncIteration>(py) => Ok(ended.clone()),
+        Err(raised) => Err(raised),
+    }
+}
+
+/// One step, with the thread's loop as the running one.
+fn stepped<'py>(awaitable: &Bound<'py, PyAny>) -> PyResult<interp::Sent<'py>> {
+    let py = awaitable.py();
     let running = RUNNING.with_borrow(Clone::clone);
     if let Some(running) = &running {
         running.set.bind(py).call1((running.event_loop.bind(py),))?;
     }
-    let sent = interp::send_none(coroutine);
+    let sent = interp::send_none(awaitable);
     if let Some(running) = &running {
         running.set.bind(py).call1((running.none.bind(py),))?;
     }
-    match sent? {
-        interp::Sent::Returned(value) => Ok(value),
-        interp::Sent::Yielded(_) => {
-            coroutine.call_method0("close")?;
-            Err(PyRuntimeError::new_err(
-                "a coroutine without an await has suspended; mark its route @blocking",
-            ))
+    sent
+}
+
+fn suspended(awaitable: &Bound<'_, PyAny>) -> PyErr {
+    match awaitable.call_method0(intern!(awaitable.py(), "close")) {
+        Err(raised) => raised,
+        Ok(_) => {
+            PyRuntimeError::new_err("a coroutine without an await has suspended; mark its route @blocking")
         }
     }
 }
 
-/// Adds `drive` to the extension module.
+/// Adds `drive` and `advance` to the extension module.
 ///
 /// # Errors
 /// As adding an attribute to a module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(drive, module)?)?;
+    module.add_function(wrap_pyfunction!(advance, module)?)?;
     module.add_function(wrap_pyfunction!(super::handoff::note_call_back, module)?)
 }

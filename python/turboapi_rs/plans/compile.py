@@ -48,8 +48,8 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request, cookie_parser
 from starlette.routing import Route
 
-from turboapi_rs._core import _Validator, drive
-from turboapi_rs.plans import unwind
+from turboapi_rs._core import _Validator, drive, jsonable_bytes
+from turboapi_rs.plans import schemes, unwind
 from turboapi_rs.plans.params import Native, simple
 from turboapi_rs.plans.refusal import answers_plainly, referee_of
 from turboapi_rs.plans.responses import Finish, fault_of, new_response, of_response
@@ -264,7 +264,9 @@ class _Builder:
         self.finish = Finish(route, self.tail)
         self.names: dict[str, Any] = {
             "UNDEFINED": PydanticUndefined, "FALLBACK": NotImplemented, "ValidationError": ValidationError,
-            "drive": drive, "copy_context": copy_context, "deepcopy": copy.deepcopy, "unwind": unwind,
+            "drive": drive, "copy_context": copy_context, "deepcopy": copy.deepcopy, "unwind": unwind.unwind,
+            "enter": unwind.enter, "enter_async": unwind.enter_async, "close": unwind.close,
+            "close_function_scope": unwind.close_function_scope, "jsonable_bytes": jsonable_bytes,
             "run_in_threadpool": run_in_threadpool, "AsyncExitStack": AsyncExitStack, "deliver": deliver,
             "FastAPIError": FastAPIError, "Resumed": Resumed, "Request": Request, "solve_generator": _solve_generator,
             "request_params_to_args": request_params_to_args, "request_body_to_args": request_body_to_args,
@@ -326,19 +328,23 @@ class _Builder:
         call = f"drive({endpoint}({arguments}))" if is_async else f"{endpoint}({arguments})"
         if not is_async and self.has_generators:
             call = f"copy_context().run(lambda: {call})"
-        body = [*self.steps, f"result = {call}", f"final = {finished}"]
+        last = [f"final = {finished}"]
+        if self.finish.encodes_plain and not (self.background or self.injected):
+            # None: not plain.
+            last = ["final = jsonable_bytes(result)", f"if final is None: final = {finished}"]
+        body = [*self.steps, f"result = {call}", *last]
         if not self.has_generators:
             return [*body, "return final"]
         return [
-            "opened = unwind.Opened()",
+            "opened = []",
             "try:",
             *_indented(body),
-            *(["    opened.close_function_scope()"] if self.has_function_generators else []),
+            *(["    close_function_scope(opened)"] if self.has_function_generators else []),
             "except BaseException as raised:",
-            "    opened.unwind(raised)",
+            "    unwind(opened, raised)",
             # What still has to be sent is sent first.
             "if type(final) is Resumed: final.opened = opened",
-            "else: opened.close()",
+            "else: close(opened)",
             "return final",
         ]
 
@@ -653,7 +659,7 @@ class _Builder:
         is_async = _is_async_gen_callable(sub.call)
         self.is_blocking |= not is_async
         enter = "enter_async" if is_async else "enter"
-        self.steps.append(f"{result} = opened.{enter}({name}({arguments}), {is_function_scoped!r})")
+        self.steps.append(f"{result} = {enter}(opened, {name}({arguments}), {is_function_scoped!r})")
 
     def _security(self, sub: Dependant, view: tuple[str, str]) -> str:
         """A security scheme of FastAPI's: called with just what it reads of the request."""
@@ -670,9 +676,13 @@ class _Builder:
             )
             made = f"{{}} if {value} is None else {{{wire!r}: {value}}}"
         name, result, seen = self._name(sub.call, "scheme"), self._new("d"), self._new("view")
-        self.steps.append(f"{seen} = SimpleNamespace({where}={made})")
         called = f"{name}({seen})"
-        self.steps.append(f"{result} = await {called}" if self.is_task else f"{result} = drive({called})")
+        whole = [f"{seen} = SimpleNamespace({where}={made})",
+                 f"{result} = await {called}" if self.is_task else f"{result} = drive({called})"]  # fmt: skip
+        quick = schemes.quick(sub.call)
+        if quick is not None and where != "cookies":
+            whole = [f"{result} = {self._name(quick, 'quick')}({value})", f"if {result} is None:", *_indented(whole)]
+        self.steps += whole
         self.cache.setdefault(key, result)
         return result
 

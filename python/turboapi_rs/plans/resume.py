@@ -18,6 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from turboapi_rs.plans import unwind
+
 _KEY = "turboapi.resumed"
 
 
@@ -59,12 +61,12 @@ async def _resume(scope: Any, receive: Any, send: Any) -> None:
         if opened is None:
             await resumed.response(scope, receive, send)
             return
-        leave = run_in_threadpool if opened.has_blocking else _at_once
+        leave = run_in_threadpool if unwind.may_block(opened) else _at_once
         try:
             await resumed.response(scope, receive, send)
         except BaseException as raised:
-            await leave(opened.unwind, raised)
-        await leave(opened.close)
+            await leave(unwind.unwind, opened, raised)
+        await leave(unwind.close, opened)
 
     await wrap_app_handling_exceptions(answer, Request(scope, receive, send))(scope, receive, send)
 

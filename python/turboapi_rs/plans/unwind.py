@@ -11,68 +11,74 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Generator
 from contextvars import copy_context
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi.exceptions import FastAPIError
 
-from turboapi_rs._core import drive
+from turboapi_rs._core import advance, drive
 
 _log = logging.getLogger("turboapi_rs.plans")
 
 _ENDED = object()
 
 
-class Opened:
-    """The generators of one request that are waiting at their `yield`."""
+Open = list[tuple[Any, bool, bool]]
+"""The generators of one request that wait at their `yield`, as they were opened: each with `is_async` and
+`is_function_scoped`."""
 
-    __slots__ = ("_function", "_request", "has_blocking")
 
-    def __init__(self) -> None:
-        #: One of them is a `def` generator, which may block.
-        self.has_blocking = False
-        self._request: list[tuple[Any, bool]] = []
-        self._function: list[tuple[Any, bool]] = []
+def enter(opened: Open, generator: Generator[Any], is_function_scoped: bool) -> Any:
+    """Run a generator up to its `yield`, in a context of its own, as a thread pool would."""
+    value = copy_context().run(next, generator, _ENDED)
+    if value is _ENDED:
+        raise RuntimeError("generator didn't yield")
+    opened.append((generator, False, is_function_scoped))
+    return value
 
-    def enter(self, generator: Generator[Any], is_function_scoped: bool) -> Any:
-        """Run a generator up to its `yield`, in a context of its own, as a thread pool would."""
-        self.has_blocking = True
-        value = copy_context().run(next, generator, _ENDED)
-        if value is _ENDED:
-            raise RuntimeError("generator didn't yield")
-        (self._function if is_function_scoped else self._request).append((generator, False))
-        return value
 
-    def enter_async(self, generator: AsyncGenerator[Any], is_function_scoped: bool) -> Any:
-        """Run an asynchronous generator, which does not suspend, up to its `yield`."""
-        try:
-            value = drive(generator.__anext__())
-        except StopAsyncIteration:
-            raise RuntimeError("generator didn't yield") from None
-        (self._function if is_function_scoped else self._request).append((generator, True))
-        return value
+def enter_async(opened: Open, generator: AsyncGenerator[Any], is_function_scoped: bool) -> Any:
+    """Run an asynchronous generator, which does not suspend, up to its `yield`."""
+    value = advance(generator, _ENDED)
+    if value is _ENDED:
+        raise RuntimeError("generator didn't yield")
+    opened.append((generator, True, is_function_scoped))
+    return value
 
-    def close_function_scope(self) -> None:
-        """Close those that end before the answer is sent. What they raise is the route's exception."""
-        while self._function:
-            _leave(*self._function.pop(), None)
 
-    def close(self) -> None:
-        """Close the rest; the answer is under way, so that what they raise can only be logged."""
-        raised: BaseException | None = None
-        while self._request:
-            raised = _left(*self._request.pop(), raised)
-        if raised is not None:
-            _log.error("a dependency with yield raised after the answer", exc_info=raised)
+def close_function_scope(opened: Open) -> None:
+    """Close those that end before the answer is sent. What they raise is the route's exception."""
+    for entry in reversed(opened[:]):
+        if entry[2]:
+            opened.remove(entry)
+            _leave(entry[0], entry[1], None)
 
-    def unwind(self, raised: BaseException) -> None:
-        """Let an exception pass through all of them, and raise what comes out."""
-        pending: BaseException | None = raised
-        for stack in (self._function, self._request):
-            while stack:
-                pending = _left(*stack.pop(), pending)
-        if pending is None:
-            raise FastAPIError("an exception was swallowed by a dependency with yield, and no response was made")
-        raise pending
+
+def close(opened: Open) -> None:
+    """Close the rest; the answer is under way, so that what they raise can only be logged."""
+    raised: BaseException | None = None
+    while opened:
+        generator, is_async, _ = opened.pop()
+        raised = _left(generator, is_async, raised)
+    if raised is not None:
+        _log.error("a dependency with yield raised after the answer", exc_info=raised)
+
+
+def unwind(opened: Open, raised: BaseException) -> NoReturn:
+    """Let an exception pass through all of them, and raise what comes out."""
+    pending: BaseException | None = raised
+    for is_function_scoped in (True, False):
+        for entry in reversed(opened[:]):
+            if entry[2] is is_function_scoped:
+                opened.remove(entry)
+                pending = _left(entry[0], entry[1], pending)
+    if pending is None:
+        raise FastAPIError("an exception was swallowed by a dependency with yield, and no response was made")
+    raise pending
+
+
+def may_block(opened: Open) -> bool:
+    """One of them is a `def` generator."""
+    return not all(is_async for _, is_async, _ in opened)
 
 
 def _left(generator: Any, is_async: bool, raised: BaseException | None) -> BaseException | None:
@@ -88,9 +94,7 @@ def _leave(generator: Any, is_async: bool, raised: BaseException | None) -> bool
     """Leave one generator as `contextlib` does; True when it swallowed the exception."""
     if raised is None:
         if is_async:
-            try:
-                drive(generator.__anext__())
-            except StopAsyncIteration:
+            if advance(generator, _ENDED) is _ENDED:
                 return False
             drive(generator.aclose())
         else:
