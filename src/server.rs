@@ -8,7 +8,7 @@
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
     spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LoopPlacement, Param, Pin,
-    RouteSpec, ScalarType, Source, Table, Thresholds,
+    RouteSpec, ScalarType, Source, Table, Thresholds, Watch,
 };
 use crate::files::Symlinks;
 use crate::http1::Limits;
@@ -26,7 +26,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,6 +201,15 @@ impl CoreServer {
         is_current: Py<PyAny>,
     ) -> PyResult<()> {
         self.with_table(|table| table.answer_unmatched(paths, redirect_slashes, Held::new(is_current)))
+    }
+
+    /// Has plans called only as long as `lists` have their sizes, or `do_hold()` says that it does not matter.
+    fn watch_routes(&self, lists: Vec<Bound<'_, PyList>>, do_hold: Py<PyAny>) -> PyResult<()> {
+        let watch = Watch::new(&lists, Held::new(do_hold));
+        self.with_table(|table| {
+            table.set_watch(watch);
+            Ok(())
+        })
     }
 
     /// Gives what a pattern takes to the ASGI application; with no method, for every method.

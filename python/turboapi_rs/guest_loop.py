@@ -74,8 +74,9 @@ class GuestLoop(asyncio.SelectorEventLoop):
     Threads: as asyncio's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, note_call_back: Callable[[], None]) -> None:
         super().__init__(_GuestSelector())
+        self._note_call_back = note_call_back
         #: `(when, number, handle)`; the number keeps timers of one moment in order. Never bound anew.
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._numbers = itertools.count()
@@ -108,6 +109,15 @@ class GuestLoop(asyncio.SelectorEventLoop):
         timer = _Timer(when, callback, args, self, context)
         heappush(self._timers, (when, next(self._numbers), timer))
         return timer
+
+    def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:
+        """As asyncio's. Noted: a `def` route that asks the loop for something may wait for it."""
+        self._note_call_back()
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+    def hand_over(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:
+        """As `call_soon_threadsafe`, for what nobody waits for."""
+        return super().call_soon_threadsafe(callback, *args, context=context)
 
     def add_timer(self, timer: asyncio.TimerHandle) -> None:
         """Take a timer that was made elsewhere. On the loop's thread."""
@@ -213,7 +223,7 @@ def make_loop(native: Any) -> GuestLoop:
 
     Threads: call on the worker that will step it.
     """
-    loop = GuestLoop()
+    loop = GuestLoop(_nothing if native is None else handoff.note_call_back)
     asyncio.set_event_loop(loop)
     loop._run_forever_setup()  # type: ignore[attr-defined]  # made for embedding, CPython 3.13 and later
     asyncio._set_running_loop(None)
@@ -240,7 +250,7 @@ class Elsewhere:
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Any = None) -> asyncio.Handle:
         """Have the home loop call `callback`."""
-        return self._home.call_soon_threadsafe(callback, *args, context=context)
+        return self._home.hand_over(callback, *args, context=context)
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
         """Have the home loop call `callback` after `delay` seconds."""
@@ -249,7 +259,7 @@ class Elsewhere:
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
         """Have the home loop call `callback` at `when`."""
         timer = asyncio.TimerHandle(when, callback, args, self._home, context)
-        self._home.call_soon_threadsafe(self._schedule, timer)
+        self._home.hand_over(self._schedule, timer)
         return timer
 
     def _schedule(self, timer: asyncio.TimerHandle) -> None:
@@ -259,7 +269,7 @@ class Elsewhere:
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """Make a task of the home loop, which starts there."""
         task = asyncio.Task(coro, loop=self._home, **options)
-        self._home.call_soon_threadsafe(_nothing)
+        self._home.hand_over(_nothing)
         return task
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -268,7 +278,7 @@ class Elsewhere:
 
 
 def _nothing() -> None:
-    """Wakes the loop."""
+    """Wakes the loop, or is not worth a note."""
 
 
 def close_loop(loop: asyncio.SelectorEventLoop) -> None:

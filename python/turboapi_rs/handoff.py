@@ -14,16 +14,19 @@ start a thread of its own.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import importlib.metadata
+import select
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from turboapi_rs._core import _note_call_back
+from turboapi_rs._core import _note_call_back as note_call_back
+from turboapi_rs._core import _step_here
 
-__all__ = ["claim_of", "connect", "disconnect"]
+__all__ = ["claim_of", "claim_own", "connect", "disconnect", "disown", "note_call_back"]
 
 #: Versions of anyio whose asyncio backend is known: from the first one to below the second one.
 KNOWN = ((4, 11), (5, 0))
@@ -85,6 +88,24 @@ def claim_of(loop: Any) -> Callable[[], None] | None:
     return None if handoff is None else handoff.claim
 
 
+def claim_own(loop: Any) -> None:
+    """Make the calling thread, which steps `loop`, one whose functions may call back into it. Until `disown`.
+
+    A `def` route that earned direct calls runs here, and may call back after all. Nobody else would step the loop then:
+    the call does so itself, until it has its result.
+    """
+    handoff = getattr(loop, _ATTRIBUTE, None)
+    if handoff is not None:
+        handoff.claim_own()
+
+
+def disown(loop: Any) -> None:
+    """Undo `claim_own`, on the same thread."""
+    handoff = getattr(loop, _ATTRIBUTE, None)
+    if handoff is not None:
+        handoff.disown()
+
+
 def _is_known() -> bool:
     """True when all of anyio that is relied on is there."""
     try:
@@ -139,20 +160,65 @@ def _noting(backend: Any) -> Any:
     class Noting(backend):  # type: ignore[misc]
         @classmethod
         def run_async_from_thread(cls, func: Any, args: Any, token: Any) -> Any:
-            _note_call_back()
+            note_call_back()
             return super().run_async_from_thread(func, args, token)
 
         @classmethod
         def run_sync_from_thread(cls, func: Any, args: Any, token: Any) -> Any:
-            _note_call_back()
+            note_call_back()
             return super().run_sync_from_thread(func, args, token)
 
         @classmethod
         def check_cancelled(cls) -> None:
-            _note_call_back()
+            note_call_back()
             super().check_cancelled()
 
     return Noting
+
+
+def _stepping(backend: Any) -> Any:
+    """Derive a backend for the thread that steps a loop: it steps on while a function waits for the loop."""
+    from anyio import NoEventLoopError
+    from anyio._core._eventloop import set_current_async_library, threadlocals
+
+    def run(coroutine_function: Any, *args: Any) -> Any:
+        note_call_back()
+        loop = threadlocals.current_token.native_token
+        if asyncio._get_running_loop() is not None:
+            raise NoEventLoopError("Not running inside an AnyIO worker thread, and no event loop token was provided")
+        context = contextvars.copy_context()
+        context.run(set_current_async_library, "asyncio")
+        future = context.run(asyncio.run_coroutine_threadsafe, coroutine_function(*args), loop)
+        while not future.done():
+            wait_s = _step_here()
+            if wait_s and not future.done():
+                # What other threads bring wakes the worker, which is here: looked for every millisecond.
+                select.select([loop._selector.fileno()], [], [], min(wait_s, 0.001))
+        return future.result()
+
+    class Stepping(backend):  # type: ignore[misc]
+        @classmethod
+        def run_async_from_thread(cls, func: Any, args: Any, token: Any) -> Any:
+            async def call() -> Any:
+                try:
+                    return await func(*args)
+                except asyncio.CancelledError as cancelled:
+                    raise concurrent.futures.CancelledError(str(cancelled)) from None
+
+            return run(call) if token is None else super().run_async_from_thread(func, args, token)
+
+        @classmethod
+        def run_sync_from_thread(cls, func: Any, args: Any, token: Any) -> Any:
+            async def call() -> Any:
+                return func(*args)
+
+            return run(call) if token is None else super().run_sync_from_thread(func, args, token)
+
+        @classmethod
+        def check_cancelled(cls) -> None:
+            note_call_back()
+
+    return Stepping
 
 
 def _refuse(*call: Any) -> bool:
@@ -174,6 +240,7 @@ class _Handoff:
         self._threadlocals = threadlocals
         self._token = EventLoopToken(_asyncio.AsyncIOBackend, loop)
         self._noting_token = EventLoopToken(_noting(_asyncio.AsyncIOBackend), loop)
+        self._own_token = EventLoopToken(_stepping(_asyncio.AsyncIOBackend), loop)
         sniffio = sys.modules.get("sniffio")
         self._library = getattr(sniffio, "current_async_library_cvar", None)
 
@@ -230,3 +297,14 @@ class _Handoff:
         """Make the calling thread an anyio worker thread, whose calls back into the loop are noted."""
         self._threadlocals.current_token = self._noting_token
         self._threadlocals.current_cancel_scope = None
+
+    def claim_own(self) -> None:
+        """As `claim`, for the thread that steps the loop."""
+        self._threadlocals.current_token = self._own_token
+        self._threadlocals.current_cancel_scope = None
+
+    def disown(self) -> None:
+        """Undo `claim_own`."""
+        attributes = self._threadlocals.__dict__
+        if attributes.get("current_token") is self._own_token:
+            del attributes["current_token"], attributes["current_cancel_scope"]

@@ -201,6 +201,9 @@ impl Local {
         request: Request,
         reply: Reply<'_>,
     ) -> Outcome {
+        if !self.app.table.has_valid_plans() {
+            return self.call_asgi(request);
+        }
         let spec = &self.app.table.plans[index];
         let arguments = match plan_bind::convert(&spec.params, spec.judge.as_ref(), &request, &path) {
             Ok(arguments) => arguments,
@@ -215,6 +218,7 @@ impl Local {
         }
         interp::attach(|py| {
             self.app.home.stand_in.adopt(py);
+            self.app.home.claim.claim_thread(py);
             // Taken, not borrowed: the plan runs Python, which may come back here.
             let mut scratch = self.scratch.take();
             let decided = self.context.run(py, || {

@@ -162,9 +162,14 @@ impl Earned {
         if self.pin != Pin::Earned {
             return call();
         }
+        // What ran on this thread before says nothing of this call.
+        home_loop::take_call_back();
         let begun = Instant::now();
         let result = call();
         let took = begun.elapsed();
+        if home_loop::take_call_back() {
+            self.stay_on_pool();
+        }
         if took > self.thresholds.over {
             self.demote(took);
         }

@@ -22,6 +22,7 @@ mod scalar;
 mod service;
 mod stream;
 mod upload;
+mod watch;
 
 pub use call_plan::spec_from;
 pub use earned::{Earned, Pin, RouteState, Thresholds};
@@ -31,3 +32,4 @@ pub use outlet::register;
 pub use plan::{Param, RouteSpec, ScalarType, Source, Table, Target};
 pub use service::{App, AppFactory, LoopPlacement, PyService};
 pub use upload::register as register_uploads;
+pub use watch::Watch;

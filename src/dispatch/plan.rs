@@ -6,6 +6,7 @@
 use super::call_plan::PlanSpec;
 use super::earned::Earned;
 use super::file_route::FileRoute;
+use super::watch::Watch;
 use crate::interp::{self, Held};
 use crate::router::{Found, RouteFault, Router};
 use crate::static_cache::StaticResponse;
@@ -100,6 +101,7 @@ pub struct Table {
     pub(super) routes: Vec<RouteSpec>,
     pub(super) plans: Vec<PlanSpec>,
     unmatched: Option<Unmatched>,
+    watch: Option<Watch>,
 }
 
 /// What becomes of requests that no route takes, where the routes are a framework's.
@@ -144,6 +146,16 @@ impl Table {
         }
         self.unmatched = Some(Unmatched { paths: router, redirects_slashes, is_current });
         Ok(())
+    }
+
+    /// Has plans called only as long as the routes are those that they were made of.
+    pub fn set_watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    /// The plans of the table may be called.
+    pub(super) fn has_valid_plans(&self) -> bool {
+        self.watch.as_ref().is_none_or(Watch::holds)
     }
 
     /// The routes are still those that were read at start: a request that none of them takes is nobody's.

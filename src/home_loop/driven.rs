@@ -131,5 +131,6 @@ fn suspended(awaitable: &Bound<'_, PyAny>) -> PyErr {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(drive, module)?)?;
     module.add_function(wrap_pyfunction!(advance, module)?)?;
-    module.add_function(wrap_pyfunction!(super::handoff::note_call_back, module)?)
+    module.add_function(wrap_pyfunction!(super::handoff::note_call_back, module)?)?;
+    module.add_function(wrap_pyfunction!(super::step_here, module)?)
 }

@@ -134,7 +134,12 @@ impl Claim {
         Ok(())
     }
 
-    /// Claims the calling thread, one of the pool, once.
+    /// Notes that the calling thread, which steps a loop of its own, has been claimed for that, or is so no more.
+    pub(super) fn note_own(is_own: bool) {
+        IS_CLAIMED.set(is_own);
+    }
+
+    /// Claims the calling thread, one of the pool or a worker without a loop, once.
     pub fn claim_thread(&self, py: Python<'_>) {
         if IS_CLAIMED.replace(true) {
             return;

@@ -12,6 +12,7 @@ use crate::interp::name;
 use crate::interp::{self, BaseContext};
 use crate::service::{GuestLoop, NextStep, Offload};
 use parking_lot::Mutex;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::cell::{Cell, RefCell};
@@ -180,6 +181,7 @@ impl HomeLoop {
     ) -> PyResult<Rc<Self>> {
         let guest = py.import("turboapi_rs.guest_loop")?;
         let asyncio = py.import("asyncio")?;
+        let has_offload = offload.is_some();
         let handoff = match offload {
             Some(offload) => Bound::new(py, Handoff::new(handle.clone(), offload))?.into_any(),
             None => py.None().into_bound(py),
@@ -210,6 +212,10 @@ impl HomeLoop {
         });
         driven::adopt(py, home.event_loop.bind(py))?;
         home.handle.claim.announce(py, home.event_loop.bind(py))?;
+        if has_offload {
+            py.import("turboapi_rs.handoff")?.getattr("claim_own")?.call1((home.event_loop.bind(py),))?;
+            Claim::note_own(true);
+        }
         CURRENT.with_borrow_mut(|current| *current = Some(home.clone()));
         Ok(home)
     }
@@ -412,6 +418,14 @@ impl HomeLoop {
     pub fn close(&self, py: Python<'_>) {
         CURRENT.with_borrow_mut(|current| *current = None);
         driven::forget();
+        Claim::note_own(false);
+        let disowned = py
+            .import("turboapi_rs.handoff")
+            .and_then(|handoff| handoff.getattr("disown"))
+            .and_then(|disown| disown.call1((self.event_loop.bind(py),)));
+        if let Err(fault) = disowned {
+            log::error!("the event loop's thread was not let go of: {fault}");
+        }
         let left = {
             let mut inbox = self.handle.inbox.lock();
             inbox.closed = true;
@@ -428,6 +442,19 @@ impl HomeLoop {
             log::error!("the event loop did not close cleanly: {fault}");
         }
     }
+}
+
+/// Steps the calling thread's own loop, within a call that waits for it. Gives the seconds until the next step.
+#[pyfunction(name = "_step_here")]
+pub(super) fn step_here(py: Python<'_>) -> PyResult<f64> {
+    let Some(home) = HomeLoop::current() else {
+        return Err(PyRuntimeError::new_err("no event loop is stepped by this thread"));
+    };
+    Ok(match home.step_attached(py, true)? {
+        NextStep::Now => 0.0,
+        NextStep::At(when) => when.saturating_duration_since(Instant::now()).as_secs_f64(),
+        NextStep::Idle => f64::INFINITY,
+    })
 }
 
 /// The steps of a [`HomeLoop`], for the worker.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from contextlib import asynccontextmanager
 
 import anyio
 import anyio.from_thread
+import anyio.to_thread
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from turboapi_rs import blocking, direct
 from turboapi_rs.serving import running
 
@@ -119,3 +122,72 @@ def test_def_route_that_calls_back_into_the_loop_stays_on_the_pool(live, connect
     assert (state["mode"], state["offloaded_calls"], state["promotions"]) == ("offload", 6, 0)
     lines = [line for line in capfd.readouterr().err.splitlines() if "calls back into the event loop" in line]
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("call_back", "body"),
+    [
+        (lambda: anyio.from_thread.run(plus_one, 1), b"2"),
+        (lambda: anyio.from_thread.run(anyio.to_thread.run_sync, lambda: 3), b"3"),
+        (lambda: anyio.from_thread.run_sync(plus_one.__name__.upper), b'"PLUS_ONE"'),
+        (lambda: anyio.from_thread.check_cancelled(), b"null"),
+    ],
+)
+def test_route_that_was_promoted_may_still_call_back_into_the_loop(live, connect, call_back, body, workers):
+    """The thread that steps the loop ran the function, and nobody else could: it was an error, once."""
+    app, wanted = FastAPI(), False
+
+    @app.get("/")
+    def route():
+        return call_back() if wanted else 0
+
+    server = live(app, workers=workers, direct_after=2, direct_under=5.0)
+    connections = [connect(server) for _ in range(2 * workers)]
+    for connection in connections * 3:
+        assert connection.exchange(request_bytes("GET", "/")).body == b"0"
+    (state,) = [route for route in server.routes_state() if route["path"] == "/"]
+    assert state["mode"] == "direct"
+    wanted = True
+    for connection in connections:
+        answer = connection.exchange(request_bytes("GET", "/"))
+        assert (answer.status, answer.body) == (200, body)
+    (state,) = [route for route in server.routes_state() if route["path"] == "/"]
+    assert (state["mode"], state["demotions"]) == ("offload", 1)
+
+
+def test_route_that_gives_the_loop_a_coroutine_stays_on_the_pool(live, connect):
+    """It may wait for the coroutine, for which the thread that steps the loop must go on."""
+    loops = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI):
+        loops.append(asyncio.get_running_loop())
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/")
+    def route():
+        return asyncio.run_coroutine_threadsafe(plus_one(4), loops[0]).result(10)
+
+    server = live(app, direct_after=2, direct_under=5.0)
+    connection = connect(server)
+    for _ in range(6):
+        assert connection.exchange(request_bytes("GET", "/")).body == b"5"
+    (state,) = [route for route in server.routes_state() if route["path"] == "/"]
+    assert (state["mode"], state["promotions"]) == ("offload", 0)
+
+
+def test_coroutine_on_the_loop_may_not_wait_for_it(live, connect):
+    app, raised = FastAPI(), []
+
+    @app.get("/")
+    async def route(request: Request):
+        try:
+            anyio.from_thread.run(plus_one, 1)
+        except anyio.NoEventLoopError as error:
+            raised.append(error)
+
+    assert connect(live(app)).exchange(request_bytes("GET", "/")).status == 200
+    assert len(raised) == 1

@@ -15,6 +15,7 @@ from typing import Any
 from turboapi_rs._core import MiddlewareStack
 from turboapi_rs.plans.explain import Row, answers_unmatched, explain, table
 from turboapi_rs.plans.routes import read_app
+from turboapi_rs.plans.watch import holding, lists_of
 
 __all__ = ["Row", "answers_unmatched", "explain", "install", "table"]
 
@@ -39,6 +40,8 @@ def install(core: Any, app: Any, *, root_path: str = "") -> None:
         return
     for entry in found.entries:
         entry.install(core)
+    lists = lists_of(app.router)
+    core.watch_routes(lists, holding(lists))
     if found.middleware:
         core.set_middleware(MiddlewareStack(found.middleware))
     if found.answers_unmatched and all(entry.is_held for entry in found.entries):
