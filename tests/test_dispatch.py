@@ -11,6 +11,7 @@ import time
 
 import pytest
 from turboapi_rs import RawRequest, Server
+from turboapi_rs.guest_loop import pump
 
 from tests.support.wire import request_bytes
 
@@ -397,3 +398,26 @@ def test_several_servers_run_in_one_process(live, connect):
         server.route("GET", "/", lambda number=number: number)
         servers.append(live(server))
     assert [connect(server).exchange(get("/")).body for server in servers] == [b"0", b"1", b"2"]
+
+
+def test_stream_whose_task_is_cancelled_before_its_first_step_is_closed():
+    closed = []
+
+    class Items:
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            return b"never asked for"
+
+        async def aclose(self):
+            closed.append(self)
+
+    async def live() -> bool:
+        task = asyncio.create_task(pump(Items(), lambda item: True, asyncio.Event().wait))
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert asyncio.run(live())
+    assert len(closed) == 1

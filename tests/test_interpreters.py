@@ -33,7 +33,8 @@ calls = []
 log = os.environ.get("TURBOAPI_TEST_LOG")
 
 def note(line):
-    with open(log, "a") as file:
+    # Asked for at each call: the interpreter of the tests keeps this module from one test to the next.
+    with open(os.environ["TURBOAPI_TEST_LOG"], "a") as file:
         file.write(line + "\\n")
 
 @server.get("/worker")
@@ -116,6 +117,34 @@ def endless_sync():
 
 server.route("GET", "/endless", lambda: (200, "text/plain", b"", endless(), {}))
 server.route("GET", "/endless-sync", lambda: (200, "text/plain", b"", endless_sync(), {}))
+
+class Watched:
+    def __init__(self):
+        note("opened")
+
+class WatchedSync(Watched):
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return b"x" * 1024
+
+    def close(self):
+        note("closed")
+
+class WatchedAsync(Watched):
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        await asyncio.sleep(0)
+        return b"x" * 1024
+
+    async def aclose(self):
+        note("closed")
+
+server.route("GET", "/watched", lambda: (200, "text/plain", b"", WatchedAsync(), {}))
+server.route("GET", "/watched-sync", lambda: (200, "text/plain", b"", WatchedSync(), {}))
 
 def torn():
     yield b"one"
@@ -282,9 +311,10 @@ def test_requests_of_many_clients_get_their_own_answers(apart):
 def test_stream_is_closed_once_when_its_client_leaves(apart, folder, path):
     with Connection(("127.0.0.1", apart.port)) as connection:
         connection.send(request_bytes("GET", path))
+        # Not the head alone: it goes out before the first item is asked for, and what a generator that was never begun
+        # has to say at its end is never said. What is closed without having begun: `test_client_leaves_before_the_first`.
         read = connection.read_some()
         assert read.startswith(b"HTTP/1.1 200")
-        # Not the head alone: a generator that was never begun has nothing to close.
         while not read.endswith(b"x"):
             read += connection.read_some()
         connection.reset()
@@ -293,6 +323,29 @@ def test_stream_is_closed_once_when_its_client_leaves(apart, folder, path):
     until(lambda: log.exists() and name in log.read_text())
     apart.stop()
     assert log.read_text().count(name + "\n") == 1
+
+
+@pytest.mark.parametrize("isolation", ["shared", "interpreters"])
+@pytest.mark.parametrize("path", ["/watched", "/watched-sync"])
+def test_client_leaves_before_the_first_item(folder, monkeypatch, isolation, path):
+    """Whether it was begun or not: what can be closed is closed, once."""
+    monkeypatch.setenv("TURBOAPI_TEST_LOG", str(folder / "log"))
+    clients = 20
+    with start(folder, isolation=isolation) as live:
+        for _ in range(clients):
+            with Connection(("127.0.0.1", live.port)) as connection:
+                connection.send(request_bytes("GET", path))
+                connection.reset()
+        with Connection(("127.0.0.1", live.port)) as connection:
+            connection.send(request_bytes("GET", path))
+            assert connection.read_some().startswith(b"HTTP/1.1 200")
+            connection.reset()
+        log = folder / "log"
+        # A request whose connection is gone before it is read never comes to its handler.
+        until(lambda: log.exists() and "opened" in log.read_text())
+        until(lambda: log.read_text().count("opened") == log.read_text().count("closed"))
+    said = log.read_text().split()
+    assert said.count("opened") == said.count("closed")
 
 
 def test_drain_closes_streams_and_ends_the_interpreters(folder, monkeypatch):

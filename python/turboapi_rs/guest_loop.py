@@ -12,8 +12,9 @@ import itertools
 import logging
 import selectors
 import traceback
+import types
 from asyncio.log import logger as asyncio_log
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import copy_context
 from heapq import heapify, heappop, heappush
 from time import monotonic
@@ -444,13 +445,13 @@ class KeepAlive:
         self._timer.cancel()
 
 
-async def pump(
+def pump(
     iterable: Any,
     push: Callable[[Any], bool | None],
     room: Callable[[], Awaitable[Any]],
     outlet: Any = None,
     ping: float | None = None,
-) -> None:
+) -> Coroutine[Any, Any, None]:
     """Send each item of an async iterable, waiting whenever the stream has no room.
 
     The iterator is closed exactly once, on this loop: at its end, on an error, when the peer leaves, at the drain.
@@ -462,9 +463,25 @@ async def pump(
         outlet: of a stream of events, where comments go.
         ping: seconds of silence before a comment is sent; none without it.
     """
-    keep_alive = KeepAlive(outlet, ping) if ping else None
+    pumping = _pump(iterable, push, room, outlet, ping)
+    # Begun here: a task cancelled before its first step never enters its coroutine, and would close nothing.
+    pumping.send(None)
+    return pumping
+
+
+async def _pump(
+    iterable: Any,
+    push: Callable[[Any], bool | None],
+    room: Callable[[], Awaitable[Any]],
+    outlet: Any,
+    ping: float | None,
+) -> None:
+    keep_alive: KeepAlive | None = None
     iterator: Any = iterable
     try:
+        await _task_step()
+        if ping:
+            keep_alive = KeepAlive(outlet, ping)
         iterator = aiter(iterable)
         async for item in iterator:
             has_room = push(item)
@@ -479,6 +496,12 @@ async def pump(
         close = getattr(iterator, "aclose", None) or getattr(iterable, "aclose", None)
         if close is not None:
             await close()
+
+
+@types.coroutine
+def _task_step() -> Iterator[None]:
+    """Wait for the task's next step."""
+    yield
 
 
 async def await_it(awaitable: Awaitable[Any]) -> Any:
