@@ -46,6 +46,9 @@ load: build $(TESTERS) ## Server CPU per request: ours beside bare and peers (AR
 fuzz: $(TESTERS) ## Every fuzz target, T seconds each
 	PYTHON=$(abspath $(PY)) bash scripts/fuzz.sh $(T)
 
+soak: build $(TESTERS) ## A million requests of all kinds in each isolation: nothing may grow (ARGS="--requests 20000")
+	$(PY) -m tests.soak $(ARGS)
+
 parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
 	$(PY) -m tests.parity --write PARITY.md
 
