@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
@@ -114,6 +115,16 @@ async def events():
         yield {"n": number}
         number += 1
         await asyncio.sleep(EVENT_INTERVAL_S)
+
+
+@fastapi.get("/clock", response_class=EventSourceResponse)
+async def clock():
+    """Ten events a second without end, each with the time at which it was made."""
+    number = 0
+    while True:
+        yield {"n": number, "at": time.monotonic()}
+        number += 1
+        await asyncio.sleep(0.1)
 
 
 @fastapi.get("/hello-def")

@@ -13,9 +13,11 @@ import logging
 import selectors
 import traceback
 import types
+from asyncio import format_helpers
 from asyncio.log import logger as asyncio_log
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import copy_context
+from functools import partial
 from heapq import heapify, heappop, heappush
 from time import monotonic
 from typing import Any
@@ -69,11 +71,14 @@ class GuestLoop(asyncio.SelectorEventLoop):
     """An asyncio loop that is stepped, and whose timers cost little.
 
     asyncio keeps its timers in a heap of handles that are compared in Python: with a thousand of them, setting one and
-    taking it out takes longer than all else that a stream's event does. Here the heap holds tuples, which are compared
-    natively; everything else about timers is asyncio's.
+    taking it out takes longer than all else that a stream's event does. Here they lie in an agenda, which is native, as
+    are its handles; everything else about timers and callbacks is asyncio's. An interpreter that has no agenda keeps a
+    heap of tuples, which are compared natively. In debug mode the handles are asyncio's own.
 
     Threads: as asyncio's.
     """
+
+    _agenda: Any = None
 
     def __init__(self, note_call_back: Callable[[], None]) -> None:
         super().__init__(_GuestSelector())
@@ -81,6 +86,27 @@ class GuestLoop(asyncio.SelectorEventLoop):
         #: `(when, number, handle)`; the number keeps timers of one moment in order. Never bound anew.
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._numbers = itertools.count()
+
+    def take_agenda(self, agenda: Any) -> None:
+        """Have callbacks and timers kept natively. Before there are any timers."""
+        self._agenda = agenda
+        self.set_debug(self.get_debug())
+
+    def set_debug(self, enabled: bool) -> None:
+        """As asyncio's."""
+        super().set_debug(enabled)
+        agenda = self._agenda
+        if agenda is None:
+            return
+        agenda.debug(enabled)
+        quick = vars(self)
+        for name in _NATIVE:
+            quick.pop(name, None)
+            if not enabled:
+                quick[name] = getattr(agenda, name)
+        quick.pop("create_future", None)
+        if not enabled:
+            quick["create_future"] = partial(asyncio.Future, loop=self)
 
     def call_at(
         self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
@@ -123,6 +149,9 @@ class GuestLoop(asyncio.SelectorEventLoop):
     def add_timer(self, timer: asyncio.TimerHandle) -> None:
         """Take a timer that was made elsewhere. On the loop's thread."""
         timer._scheduled = True  # type: ignore[attr-defined]
+        if self._agenda is not None:
+            self._agenda.add(timer.when(), timer)
+            return
         heappush(self._timers, (timer._when, next(self._numbers), timer))  # type: ignore[attr-defined]
 
     def step(self, may_have_events: bool) -> float | None:
@@ -141,27 +170,42 @@ class GuestLoop(asyncio.SelectorEventLoop):
             self._run_round(None)
         if ready:
             return 0.0
+        return self._next_due()
+
+    def _next_due(self) -> float | None:
+        if self._agenda is not None:
+            return self._agenda.next_due()
         self._drop_cancelled()
         timers = self._timers
         return timers[0][0] if timers else None
 
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """As asyncio's."""
+        if self._agenda is None:
+            super()._timer_handle_cancelled(handle)  # type: ignore[misc]
+        elif handle._scheduled:  # type: ignore[attr-defined]
+            self._agenda.note_cancelled()
+
     def _run_once(self) -> None:
         """What `run_forever` calls: at the end, when the loop is no guest any more."""
-        self._drop_cancelled()
+        due = self._next_due()
         timeout: float | None = None
         if self._ready or self._stopping:  # type: ignore[attr-defined]
             timeout = 0
-        elif self._timers:
-            timeout = min(max(self._timers[0][0] - self.time(), 0), 24 * 3600)
+        elif due is not None:
+            timeout = min(max(due - self.time(), 0), 24 * 3600)
         self._run_round(-1 if timeout is None else timeout)
 
     def _run_round(self, timeout: float | None) -> None:
         """Ask the selector, unless `timeout` is None (below 0: wait without end), then run what is ready, once."""
         ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
         if timeout is not None:
-            events = self._selector.select(None if timeout < 0 else timeout)  # type: ignore[attr-defined]
-            if events:
-                self._process_events(events)  # type: ignore[attr-defined]
+            self.look(None if timeout < 0 else timeout)
+        if self._agenda is not None:
+            self._agenda.collect()
+            if not self._debug:  # type: ignore[attr-defined]
+                self._agenda.run_round()
+                return
         if timers:
             end = monotonic() + self._clock_resolution  # type: ignore[attr-defined]
             while timers and timers[0][0] < end:
@@ -179,6 +223,12 @@ class GuestLoop(asyncio.SelectorEventLoop):
             if not handle._cancelled:
                 handle._run()
 
+    def look(self, timeout: float | None) -> None:
+        """Make ready the callbacks of descriptors that are."""
+        events = self._selector.select(timeout)  # type: ignore[attr-defined]
+        if events:
+            self._process_events(events)  # type: ignore[attr-defined]
+
     def _run_watched(self, count: int) -> None:
         """Run callbacks in debug mode, which tells of slow ones."""
         for _ in range(count):
@@ -188,7 +238,8 @@ class GuestLoop(asyncio.SelectorEventLoop):
             self._current_handle = handle
             started = self.time()
             try:
-                handle._run()
+                # One that was made before debug mode was set is native.
+                handle._run() if isinstance(handle, asyncio.Handle) else self._agenda.run_one(handle)
             finally:
                 self._current_handle = None
             took = self.time() - started
@@ -214,6 +265,24 @@ class GuestLoop(asyncio.SelectorEventLoop):
         """As asyncio's."""
         super().close()
         self._timers.clear()
+        if self._agenda is not None:
+            self._agenda.clear()
+            self._agenda = None
+            for name in (*_NATIVE, "create_future"):
+                vars(self).pop(name, None)
+
+
+_NATIVE = ("call_soon", "call_later", "call_at")
+"""What an agenda does for its loop."""
+
+
+def report(
+    loop: asyncio.AbstractEventLoop, handle: Any, callback: Any, arguments: tuple[Any, ...], error: BaseException
+) -> None:
+    """Tell the loop's exception handler what a callback raised, as asyncio does."""
+    source = format_helpers._format_callback_source(callback, arguments)  # type: ignore[attr-defined]
+    context = {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
+    loop.call_exception_handler(context)
 
 
 def make_loop(native: Any) -> GuestLoop:

@@ -5,6 +5,7 @@
 //! Rule: the running loop is set only while a coroutine or a callback of the loop runs. A job posted is run once.
 //! Threads: [`LoopHandle`] is for any thread; [`HomeLoop`] never leaves its worker.
 
+mod agenda;
 mod driven;
 mod handoff;
 
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use agenda::Agenda;
 use handoff::{Handoff, Outcome};
 
 pub use driven::{drive, register, StandIn};
@@ -147,7 +149,9 @@ pub struct HomeLoop {
     event_loop: Py<PyAny>,
     step: Py<PyAny>,
     ready: Py<PyAny>,
-    /// The heap of timers, which is never bound anew.
+    /// Its callbacks and timers, natively. An own interpreter has none: its loop keeps them itself.
+    agenda: Option<Py<Agenda>>,
+    /// The heap of timers of a loop without an agenda, which is never bound anew.
     timers: Py<PyList>,
     set_running_loop: Py<PyAny>,
     task_type: Py<PyAny>,
@@ -183,10 +187,17 @@ impl HomeLoop {
         let asyncio = py.import("asyncio")?;
         let has_offload = offload.is_some();
         let handoff = match offload {
-            Some(offload) => Bound::new(py, Handoff::new(handle.clone(), offload))?.into_any(),
-            None => py.None().into_bound(py),
+            Some(offload) => Some(Bound::new(py, Handoff::new(handle.clone(), offload))?),
+            None => None,
         };
-        let event_loop = guest.getattr("make_loop")?.call1((handoff,))?;
+        let event_loop = guest.getattr("make_loop")?.call1((&handoff,))?;
+        let agenda = match handoff {
+            Some(_) => Some(Agenda::of(&event_loop)?),
+            None => None,
+        };
+        if let Some(agenda) = &agenda {
+            event_loop.call_method1("take_agenda", (agenda,))?;
+        }
         let fd: RawFd = event_loop.getattr("_selector")?.call_method0("fileno")?.extract()?;
         let task_arguments = PyDict::new(py);
         task_arguments.set_item("loop", &event_loop)?;
@@ -197,6 +208,7 @@ impl HomeLoop {
             handle,
             step: event_loop.getattr("step")?.unbind(),
             ready: event_loop.getattr("_ready")?.unbind(),
+            agenda: agenda.map(Bound::unbind),
             timers: event_loop.getattr("_timers")?.cast_into::<PyList>()?.unbind(),
             set_running_loop: asyncio.getattr("_set_running_loop")?.unbind(),
             task_type: asyncio.getattr("Task")?.unbind(),
@@ -270,10 +282,17 @@ impl HomeLoop {
 
     /// Asks for a step if what just ran left something for the loop to do.
     pub fn notice_work(&self, py: Python<'_>) -> PyResult<()> {
-        if !self.ready.bind(py).is_empty()? || self.timers.bind(py).len() != self.planned_timers.get() {
+        if !self.ready.bind(py).is_empty()? || self.count_timers(py) != self.planned_timers.get() {
             self.handle.nudge();
         }
         Ok(())
+    }
+
+    fn count_timers(&self, py: Python<'_>) -> usize {
+        match &self.agenda {
+            Some(agenda) => agenda.get().timers(),
+            None => self.timers.bind(py).len(),
+        }
     }
 
     /// Runs `work` with this loop as the thread's running loop.
@@ -397,17 +416,22 @@ impl HomeLoop {
         let count = self.steps.get().wrapping_add(1);
         self.steps.set(count);
         let asks = is_readable || count % STEPS_PER_LOOK == 0;
-        let next = self.with_running(py, || self.step.bind(py).call1((asks,)))?;
-        self.planned_timers.set(self.timers.bind(py).len());
+        let native = self.agenda.as_ref().map(Py::get).filter(|agenda| !agenda.is_debugged());
+        let next: Option<f64> = self.with_running(py, || match native {
+            Some(agenda) => agenda.step(py, asks),
+            None => self.step.bind(py).call1((asks,))?.extract(),
+        })?;
+        self.planned_timers.set(self.count_timers(py));
         if self.handle.has_mail.load(Ordering::Acquire) {
             return Ok(NextStep::Now);
         }
-        if next.is_none() {
-            return Ok(NextStep::Idle);
-        }
-        let when: f64 = next.extract()?;
-        if when == 0.0 {
-            return Ok(NextStep::Now);
+        let when = match next {
+            None => return Ok(NextStep::Idle),
+            Some(0.0) => return Ok(NextStep::Now),
+            Some(when) => when,
+        };
+        if let Some(agenda) = native {
+            return Ok(NextStep::At(agenda.instant(when)));
         }
         let now: f64 = self.event_loop.bind(py).call_method0(name!(py, "time"))?.extract()?;
         let wait = Duration::try_from_secs_f64((when - now).max(0.0)).unwrap_or(Duration::from_secs(3600));

@@ -17,11 +17,7 @@ impl BaseContext {
     /// # Errors
     /// Out of memory.
     pub fn capture(py: Python<'_>) -> PyResult<Self> {
-        // SAFETY: attached; gives a new reference, or null with the error set.
-        let made = unsafe { ffi::PyContext_CopyCurrent() };
-        // SAFETY: as just said.
-        let context = unsafe { Bound::from_owned_ptr_or_err(py, made) }?;
-        Ok(BaseContext(Held::new(context.unbind())))
+        Ok(BaseContext(Held::new(current_context(py)?.unbind())))
     }
 
     /// A copy of this base made now, to be the base of one worker (so that workers share no reference count).
@@ -41,6 +37,17 @@ impl BaseContext {
     pub fn run<'py, R>(&self, py: Python<'py>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
         run_in(&self.fresh(py)?, work)
     }
+}
+
+/// A copy of the caller's current context.
+///
+/// # Errors
+/// Out of memory.
+pub fn current_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached; gives a new reference, or null with the error set.
+    let made = unsafe { ffi::PyContext_CopyCurrent() };
+    // SAFETY: as just said.
+    unsafe { Bound::from_owned_ptr_or_err(py, made) }
 }
 
 /// Runs `work` inside a context.

@@ -17,7 +17,7 @@ pub use call::{
     ascii_str, call_positional, call_with_keyword, callback, callback0, is_coroutine, latin1_str, send_none,
     Sent,
 };
-pub use context::{run_in, BaseContext};
+pub use context::{current_context, run_in, BaseContext};
 pub use held::Held;
 pub use isolate::{in_own_interpreter, in_thread_state_of, interpreters_left_behind, OwnInterpreter};
 pub(crate) use name::name;

@@ -43,10 +43,14 @@ class Items(Response):
         self.stream = stream
         self.generator = stream.call(**values)
 
-    async def send(self, reply: Any) -> None:
+    def begin(self, reply: Any) -> Any:
+        """Send the head; give the way of the items."""
+        form = "json-events" if self.stream.is_events else "json-lines"
+        return reply.stream(self.status_code, self.raw_headers, form)
+
+    async def send(self, outlet: Any) -> None:
         """Send all items, in the task of the request."""
         stream = self.stream
-        outlet = reply.stream(self.status_code, self.raw_headers, "json-events" if stream.is_events else "json-lines")
         task: Any = asyncio.current_task()
         outlet.watch(task)
         keep_alive = KeepAlive(outlet, fastapi.sse._PING_INTERVAL) if stream.is_events else None
