@@ -48,6 +48,8 @@ pub struct PlanSpec {
     pub finish: Option<Held<PyAny>>,
     /// A plain dict or list is the JSON body as it is.
     pub encodes_plain: bool,
+    /// Writes a result of the response model's own type, as it is.
+    pub writer: Option<Held<json::Writer>>,
     /// Makes the answer to an exception.
     pub fault: Held<PyAny>,
     /// The body is read before the plan runs.
@@ -123,6 +125,11 @@ impl PlanSpec {
         }
         if self.encodes_plain && json::encode_jsonable(&result, scratch)? {
             return Ok(None);
+        }
+        if let Some(writer) = &self.writer {
+            if writer.bind(py).get().write(&result, scratch)? {
+                return Ok(None);
+            }
         }
         finish.bind(py).call1((result,)).map(Some)
     }
@@ -524,6 +531,7 @@ pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>, earned: Arc<Earned
         status: item("status")?.extract()?,
         finish: (!finish.is_none()).then(|| Held::new(finish.unbind())),
         encodes_plain: item("encodes_plain")?.extract()?,
+        writer: item("writer")?.extract::<Option<Py<json::Writer>>>()?.map(Held::new),
         fault: Held::new(item("fault")?.unbind()),
         reads_body: item("reads_body")?.extract()?,
         referee: refusal::referee(&item("referee")?)?,

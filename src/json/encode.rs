@@ -84,7 +84,7 @@ fn try_jsonable(value: &Bound<'_, PyAny>, out: &mut Vec<u8>, is_spaced: bool) ->
 const MAX_NATIVE_DEPTH: u32 = 128;
 
 /// Why the native walk ended early.
-enum Halt {
+pub(super) enum Halt {
     /// A call into Python raised.
     Raised(PyErr),
     /// `json.dumps` is to write the whole value, or to raise what it raises.
@@ -103,15 +103,22 @@ impl From<escape::LoneSurrogate> for Halt {
     }
 }
 
-type Walked = Result<(), Halt>;
+pub(super) type Walked = Result<(), Halt>;
 
-struct Walk<'a, 'py> {
+pub(super) struct Walk<'a, 'py> {
     out: &'a mut Vec<u8>,
     default: Option<&'a Bound<'py, PyAny>>,
     /// Only what `jsonable_encoder` leaves as it is.
     is_jsonable: bool,
     /// A blank after each comma and colon, and ASCII alone.
     is_spaced: bool,
+}
+
+impl<'a> Walk<'a, '_> {
+    /// A walk over values of known types.
+    pub(super) fn exact(out: &'a mut Vec<u8>) -> Self {
+        Walk { out, default: None, is_jsonable: true, is_spaced: false }
+    }
 }
 
 impl<'py> Walk<'_, 'py> {
@@ -140,6 +147,17 @@ impl<'py> Walk<'_, 'py> {
     fn dict(&mut self, dict: &Bound<'py, PyAny>, depth: u32) -> Walked {
         self.out.push(b'{');
         let start = self.out.len();
+        self.pairs(dict, |key, value, walk| walk.entry(key, value, start, depth))?;
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// Walks an exact `dict`. What is given is borrowed: see "Threads" above.
+    pub(super) fn pairs(
+        &mut self,
+        dict: &Bound<'py, PyAny>,
+        mut write: impl FnMut(Borrowed<'_, 'py, PyAny>, Borrowed<'_, 'py, PyAny>, &mut Self) -> Walked,
+    ) -> Walked {
         with_critical_section(dict, || -> Walked {
             let mut position: ffi::Py_ssize_t = 0;
             let mut key: *mut ffi::PyObject = std::ptr::null_mut();
@@ -153,18 +171,25 @@ impl<'py> Walk<'_, 'py> {
                     return Ok(());
                 }
                 // SAFETY: `PyDict_Next` gave a live object, which the dict keeps as long as its section is held;
-                // `entry` owns the value before anything that may release the section.
+                // `write` owns the value before anything that may release the section.
                 let key = unsafe { Borrowed::from_ptr(dict.py(), key) };
                 // SAFETY: as for `key`.
                 let value = unsafe { Borrowed::from_ptr(dict.py(), value) };
-                self.entry(key, value, start, depth)?;
+                write(key, value, self)?;
             }
-        })?;
-        self.out.push(b'}');
-        Ok(())
+        })
     }
 
     fn list(&mut self, list: &Bound<'py, PyAny>, depth: u32) -> Walked {
+        self.items(list, |item, walk| walk.value(item, depth))
+    }
+
+    /// Writes an exact `list`, each item by `write`. What is given is borrowed: see "Threads" above.
+    pub(super) fn items(
+        &mut self,
+        list: &Bound<'py, PyAny>,
+        mut write: impl FnMut(Borrowed<'_, 'py, PyAny>, &mut Self) -> Walked,
+    ) -> Walked {
         self.out.push(b'[');
         with_critical_section(list, || -> Walked {
             let mut index: ffi::Py_ssize_t = 0;
@@ -174,12 +199,15 @@ impl<'py> Walk<'_, 'py> {
                 if index >= length {
                     return Ok(());
                 }
+                if index > 0 {
+                    self.separator(b',');
+                }
                 // SAFETY: `index` is below the size just read, and nothing came between that could release the section.
                 let item = unsafe { ffi::PyList_GET_ITEM(list.as_ptr(), index) };
-                // SAFETY: the list keeps its item as long as the section is held; `value` owns it before anything that
+                // SAFETY: the list keeps its item as long as the section is held; `write` owns it before anything that
                 // may release the section.
                 let item = unsafe { Borrowed::from_ptr(list.py(), item) };
-                self.item(item, index == 0, depth)?;
+                write(item, self)?;
                 index += 1;
             }
         })?;
@@ -301,13 +329,13 @@ impl<'py> Walk<'_, 'py> {
         self.value(value.as_borrowed(), depth)
     }
 
-    fn literal(&mut self, text: &[u8]) -> Walked {
+    pub(super) fn literal(&mut self, text: &[u8]) -> Walked {
         self.out.extend_from_slice(text);
         Ok(())
     }
 
     /// Releases no critical section: it reads the characters in place.
-    fn string(&mut self, text: Borrowed<'_, 'py, PyAny>) -> Walked {
+    pub(super) fn string(&mut self, text: Borrowed<'_, 'py, PyAny>) -> Walked {
         let text = text.as_ptr();
         debug_assert!(is_str(text));
         // SAFETY: `text` is a live `str` (or a subclass), whose characters never change.
@@ -353,6 +381,34 @@ impl<'py> Walk<'_, 'py> {
         let digits = number.py().get_type::<pyo3::types::PyInt>().call_method1("__repr__", (&number,))?;
         self.out.extend_from_slice(digits.cast::<PyString>().map_err(PyErr::from)?.to_str()?.as_bytes());
         Ok(())
+    }
+
+    /// An exact `int` of 64 bits.
+    pub(super) fn short_integer(&mut self, number: Borrowed<'_, 'py, PyAny>) -> Walked {
+        let mut overflow: c_int = 0;
+        // SAFETY: `number` is a live `int`, so no `__index__` is called and no exception is set.
+        let small: c_longlong = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
+        if overflow != 0 {
+            return Err(Halt::LeaveToPython);
+        }
+        self.literal(itoa::Buffer::new().format(small).as_bytes())
+    }
+
+    /// An exact `float` that Python and serde_json write alike: without an exponent.
+    pub(super) fn usual_float(&mut self, number: Borrowed<'_, 'py, PyAny>) -> Walked {
+        // SAFETY: `number` is a live `float`, whose value never changes.
+        let number = unsafe { ffi::PyFloat_AS_DOUBLE(number.as_ptr()) };
+        if number != 0.0 && !(1e-4..1e15).contains(&number.abs()) {
+            return Err(Halt::LeaveToPython);
+        }
+        push_float(self.out, number);
+        Ok(())
+    }
+
+    /// An exact `bool`.
+    pub(super) fn boolean(&mut self, value: Borrowed<'_, 'py, PyAny>) -> Walked {
+        let is_true = value.is(&*pyo3::types::PyBool::new(value.py(), true));
+        self.literal(if is_true { b"true" } else { b"false" })
     }
 
     fn float(&mut self, number: Borrowed<'_, 'py, PyAny>) -> Walked {
@@ -414,6 +470,10 @@ impl Kind {
             Kind::Other
         }
     }
+}
+
+pub(super) fn is_exact(value: Borrowed<'_, '_, PyAny>, class: *mut ffi::PyTypeObject) -> bool {
+    value.get_type_ptr() == class
 }
 
 fn is_str(object: *mut ffi::PyObject) -> bool {

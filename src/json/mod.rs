@@ -8,9 +8,11 @@ mod document;
 mod encode;
 pub mod escape;
 pub mod float;
+mod model;
 pub mod parse;
 mod python;
 
 pub use decode::{decode, to_python};
 pub use encode::{encode, encode_jsonable, encode_jsonable_spaced, encode_with};
+pub use model::Writer;
 pub use python::register;

@@ -4,11 +4,12 @@ use super::parse::Fault;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// Adds `jsonable_bytes`, `_json_dumps`, `_json_loads` and `_json_check` to the extension module.
+/// Adds `_Writer`, `jsonable_bytes`, `_json_dumps`, `_json_loads` and `_json_check` to the extension module.
 ///
 /// # Errors
 /// As adding an attribute to a module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<super::Writer>()?;
     module.add_function(wrap_pyfunction!(_json_dumps, module)?)?;
     module.add_function(wrap_pyfunction!(_json_loads, module)?)?;
     module.add_function(wrap_pyfunction!(jsonable_bytes, module)?)?;

@@ -95,6 +95,7 @@ class Plan:
             status=self.status,
             finish=self.finish,
             encodes_plain=self.finish is not None and self.finish.encodes_plain,
+            writer=self.finish.settled_writer if self.finish is not None else None,
             fault=self.fault,
             reads_body=self.reads_body,
             pin=self.pin,

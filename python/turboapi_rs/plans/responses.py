@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from turboapi_rs._core import _json_dumps, jsonable_bytes
 from turboapi_rs.plans.resume import Resumed, Tail
+from turboapi_rs.plans.writers import writer_of
 
 Final = Any
 """`bytes`, `(status, body, raw_headers)` or a `Resumed`."""
@@ -44,7 +45,7 @@ class Finish:
     """
 
     __slots__ = ("_class", "_dump", "_dump_options", "_endpoint", "_field", "_is_plain", "_path", "_route", "_status",
-                 "_tail", "_validate", "status")  # fmt: skip
+                 "_tail", "_validate", "_writer", "settled_writer", "status")  # fmt: skip
 
     def __init__(self, route: Any, tail: Tail) -> None:
         placeholder = route.response_class
@@ -55,7 +56,9 @@ class Finish:
         self._status = route.status_code
         self.status = route.status_code or 200
         self._field = route.response_field
-        self._validate = self._dump = None
+        self._validate = self._dump = self._writer = None
+        #: Writes a result of the response model's own type, which needs no validation.
+        self.settled_writer: Any = None
         self._dump_options: dict[str, Any] = {
             "include": route.response_model_include,
             "exclude": route.response_model_exclude,
@@ -74,6 +77,10 @@ class Finish:
                 options = {name: value for name, value in self._dump_options.items() if value != usual.get(name, False)}
                 self._dump_options = {"by_alias": self._dump_options["by_alias"], **options}
                 self._dump = adapter.serializer.to_json
+                if not options:
+                    by_alias = bool(self._dump_options["by_alias"])
+                    self._writer, is_settled = writer_of(adapter.core_schema, by_alias=by_alias)
+                    self.settled_writer = self._writer if is_settled else None
         elif self._is_plain and self._class.render is not JSONResponse.render:
             self._is_plain = False
 
@@ -90,7 +97,9 @@ class Finish:
             if self._field is None:
                 body = jsonable_bytes(result)
                 return _json_dumps(jsonable_encoder(result)) if body is None else body
-            return self._dump(self._validated(result), **self._dump_options)
+            content = self._validated(result)
+            body = None if self._writer is None else self._writer.dump(content)
+            return self._dump(content, **self._dump_options) if body is None else body
         return self.with_injected(result, None, None)
 
     def with_injected(self, result: Any, background: BackgroundTasks | None, injected: Response | None) -> Final:
