@@ -374,6 +374,11 @@ REFUSED = {
         "_pydantic_core (imported by pydantic_core) refuses: use isolation 'processes', or 'shared'",
     ),
     "fast": ("from fastapi import FastAPI; server = FastAPI()", "refuses: use isolation 'processes', or 'shared'"),
+    "uploads": (
+        "from turboapi_rs import Server, Upload\nserver = Server()\nasync def take(upload: Upload): ...\n"
+        "server.route('POST', '/', take)",
+        "reads bodies whole, and uploads.take (POST /) takes an Upload: use isolation 'processes', or 'shared'",
+    ),
     "conflict": (
         "from turboapi_rs import Server\nserver = Server()\nfor _ in range(2): server.route('GET', '/', lambda: 1)",
         "route GET /",

@@ -77,6 +77,10 @@ class Request:
         return f"<Request {self.method} {self._target}>"
 
 
+class Upload:
+    """A body as it arrives: the native class's name alone. A route that asks for one is refused."""
+
+
 class CoreServer:
     """Notes what a `Server` installs."""
 
@@ -99,7 +103,7 @@ class CoreServer:
 
 def _stand_in() -> types.ModuleType:
     module = types.ModuleType("turboapi_rs._core", "What there is of the native half in a worker's interpreter.")
-    for thing in (ConfigError, StartupError, Request, CoreServer):
+    for thing in (ConfigError, StartupError, Request, Upload, CoreServer):
         setattr(module, thing.__name__, thing)
     module.__getattr__ = _absent  # type: ignore[method-assign]
     return module
@@ -138,6 +142,13 @@ def load(target: str, app_dir: str, factory: bool) -> tuple[str | None, list[Any
         )
         return reason, [], [], Request
     app.install(core)  # type: ignore[arg-type]
+    for method, path, _, name, params, _, _ in core.routes:
+        if any(param[0] == "upload" for param in params):
+            reason = (
+                f"isolation: 'interpreters' reads bodies whole, and {name} ({method} {path}) takes an Upload: "
+                "use isolation 'processes', or 'shared'"
+            )
+            return reason, [], [], Request
     return None, core.routes, core.static, Request
 
 
