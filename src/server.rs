@@ -203,6 +203,14 @@ impl CoreServer {
         self.with_table(|table| table.answer_unmatched(paths, redirect_slashes, Held::new(is_current)))
     }
 
+    /// Has routes found by what is behind `root_path`, of paths that begin with it.
+    fn set_root_path(&self, root_path: String) -> PyResult<()> {
+        self.with_table(|table| {
+            table.set_root_path(root_path);
+            Ok(())
+        })
+    }
+
     /// Has plans called only as long as `lists` have their sizes, or `do_hold()` says that it does not matter.
     fn watch_routes(&self, lists: Vec<Bound<'_, PyList>>, do_hold: Py<PyAny>) -> PyResult<()> {
         let watch = Watch::new(&lists, Held::new(do_hold));

@@ -102,6 +102,8 @@ pub struct Table {
     pub(super) plans: Vec<PlanSpec>,
     unmatched: Option<Unmatched>,
     watch: Option<Watch>,
+    /// The `root_path` of a framework: paths may, or may not, begin with it.
+    root_path: String,
 }
 
 /// What becomes of requests that no route takes, where the routes are a framework's.
@@ -146,6 +148,19 @@ impl Table {
         }
         self.unmatched = Some(Unmatched { paths: router, redirects_slashes, is_current });
         Ok(())
+    }
+
+    /// Takes `root_path` off the paths that begin with it, before they are looked up.
+    pub fn set_root_path(&mut self, root_path: String) {
+        self.root_path = root_path;
+    }
+
+    /// The part of a path that routes are found by: Starlette's `get_route_path`.
+    pub(super) fn route_path<'a>(&self, path: &'a str) -> &'a str {
+        match path.strip_prefix(&self.root_path) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+            _ => path,
+        }
     }
 
     /// Has plans called only as long as the routes are those that they were made of.

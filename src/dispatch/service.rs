@@ -470,7 +470,11 @@ impl Local {
         let raw = head.path();
         let decoded = bytes_ext::percent_decode(raw);
         let text = String::from_utf8_lossy(&decoded);
-        match table.router.find(head.method_bytes(), &text) {
+        let text = table.route_path(&text);
+        if text.is_empty() && self.app.asgi.is_some() {
+            return Route::Asgi;
+        }
+        match table.router.find(head.method_bytes(), text) {
             Found::Route(Target::Static(response), _) => Route::Static(response.clone()),
             Found::Route(Target::Handler(index), params) => {
                 let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -484,7 +488,7 @@ impl Local {
                 Route::Files(files.clone(), params.value("path").unwrap_or_default().to_owned())
             }
             Found::Route(Target::Asgi, _) => Route::Asgi,
-            _ if self.app.asgi.is_some() => match table.no_route(head.method_bytes(), &text) {
+            _ if self.app.asgi.is_some() => match table.no_route(head.method_bytes(), text) {
                 NoRoute::NotFound => Route::NotFound,
                 NoRoute::MethodNotAllowed(allow) => Route::MethodNotAllowed(allow),
                 NoRoute::Asgi => Route::Asgi,

@@ -20,6 +20,7 @@ class Routes:
     def __init__(self, app: Any) -> None:
         self._unmatched = self._redirects = False
         self._rows: list[tuple[re.Pattern[str], frozenset[str], dict[str, str]]] | None = None
+        self._root_path: str = getattr(app, "root_path", "")
         if importlib.util.find_spec("turboapi_rs.plans") is not None:
             from starlette.routing import compile_path
             from turboapi_rs import plans
@@ -27,6 +28,7 @@ class Routes:
             if hasattr(plans, "explain"):
                 self._unmatched = plans.answers_unmatched(app)
                 self._redirects = getattr(getattr(app, "router", None), "redirect_slashes", False)
+                self._mounts = [f"{row.path}/" for row in plans.explain(app) if not row.methods]
                 self._rows = [
                     (compile_path(row.path)[0], frozenset(row.methods), {"kind": row.kind, "reason": row.reason or ""})
                     for row in plans.explain(app)
@@ -36,6 +38,12 @@ class Routes:
         """Kind and reason for one request."""
         if self._rows is None:
             return NO_PLANS
+        if self._root_path and path == self._root_path:
+            return NO_ROUTE
+        if self._root_path and path.startswith(self._root_path + "/"):
+            path = path.removeprefix(self._root_path)
+        if any(path.startswith(prefix) for prefix in self._mounts):
+            return NO_ROUTE
         for pattern, methods, how in self._rows:
             if method in methods and pattern.match(path):
                 return how

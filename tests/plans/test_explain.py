@@ -33,7 +33,6 @@ def test_included_routers_are_walked_with_their_prefixes():
     ("change", "said"),
     [
         (lambda app: app.add_middleware(_Unknown), "_Unknown: middleware that is not known here"),
-        (lambda app: setattr(app, "root_path", "/prefix"), "a root_path is set"),
         (lambda app: setattr(app, "max_body_size", 10), "max_body_size is set on the application"),
         (lambda app: setattr(app.router, "__class__", _Router), "the router is a _Router"),
     ],
@@ -58,6 +57,18 @@ class _Unknown:
 
 class _Router(APIRouter):
     pass
+
+
+def test_root_path_of_the_application_leaves_routes_direct_and_that_of_the_server_does_not():
+    app = FastAPI(openapi_url=None, root_path="/prefix")
+
+    @app.get("/")
+    async def root():
+        return {}
+
+    assert rows_of(app)["/"].kind == "direct"
+    (row,) = plans.explain(app, root_path="/outer")
+    assert (row.kind, row.reason) == ("asgi", "the server has a root_path (--root-path): FastAPI finds routes below it")
 
 
 def test_known_middleware_leaves_routes_direct():

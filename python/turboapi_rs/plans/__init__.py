@@ -28,7 +28,7 @@ def install(core: Any, app: Any, *, root_path: str = "") -> None:
     Args:
         core: the native server, not started.
         app: a FastAPI application, or any other, for which nothing is done.
-        root_path: the server's own prefix. With one, nothing is compiled.
+        root_path: the server's own prefix. With one, nothing is compiled. (The application's own is taken off.)
 
     Threads: call on one thread, before the server is started.
     """
@@ -40,6 +40,8 @@ def install(core: Any, app: Any, *, root_path: str = "") -> None:
         return
     for entry in found.entries:
         entry.install(core)
+    if app.root_path and not root_path:
+        core.set_root_path(app.root_path)
     lists = lists_of(app.router)
     core.watch_routes(lists, holding(lists))
     if found.middleware:

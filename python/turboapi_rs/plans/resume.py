@@ -14,6 +14,7 @@ from contextvars import copy_context
 from typing import Any
 
 from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette._utils import get_route_path
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,6 +34,8 @@ def prepare(scope: Any, app: Any, route: Any, path_params: dict[str, str]) -> No
         path_params: as text.
     """
     convertors = route.param_convertors
+    if app.root_path:
+        scope["root_path"] = app.root_path
     scope["app"], scope["router"], scope["endpoint"] = app, app.router, route.endpoint
     scope["route"] = route.original_route
     scope["path_params"] = {name: convertors[name].convert(value) for name, value in path_params.items()}
@@ -98,7 +101,9 @@ class Resumed:
     async def here(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer, in the task that ran the plan."""
         if "endpoint" not in scope:
-            match = self.route.path_regex.match(scope["path"])
+            if self.tail.app.root_path:
+                scope["root_path"] = self.tail.app.root_path
+            match = self.route.path_regex.match(get_route_path(scope))
             prepare(scope, self.tail.app, self.route, match.groupdict() if match else {})
         scope[_KEY] = self
         await self.tail.stack(scope, receive, send)

@@ -139,8 +139,8 @@ def _against_app(app: Any, root_path: str) -> str:
             return f"{type(app).__name__} overrides {name}"
     if type(app.router) is not APIRouter:
         return f"the router is a {type(app.router).__name__}"
-    if app.root_path or root_path:
-        return "a root_path is set: FastAPI resolves paths below it"
+    if root_path:
+        return "the server has a root_path (--root-path): FastAPI finds routes below it"
     if getattr(app, "max_body_size", None) is not None:
         return "max_body_size is set on the application"
     if app.user_middleware:

@@ -2,7 +2,7 @@
 
 from a2wsgi import WSGIMiddleware
 from fastapi import FastAPI, Request
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router
 
 app = FastAPI()
@@ -95,6 +95,26 @@ def proxied_app(request: Request):
 @proxied.get("/slash/")
 def proxied_slash():
     return {}
+
+
+@proxied.get("/items/{item_id}")
+async def proxied_item(item_id: int):
+    return {"item_id": item_id}
+
+
+@proxied.exception_handler(LookupError)
+async def proxied_handler(request: Request, error: LookupError):
+    return JSONResponse({"root_path": request.scope.get("root_path"), "url": str(request.url)}, status_code=404)
+
+
+@proxied.get("/fails")
+async def proxied_fails():
+    raise LookupError
+
+
+@proxied.get("/link")
+async def proxied_link(request: Request):
+    return {"link": str(request.url_for("proxied_item", item_id=3)), "path": request.scope["path"]}
 
 
 proxied.mount("/sub", sub)
