@@ -22,6 +22,8 @@ TARGETS = (
     "/stream",
     "/stream?pieces=0",
     "/events",
+    "/yielded/events",
+    "/yielded/lines",
 )
 TARGETS += ("/encoded", "/refused", "/empty", "/own", "/nowhere", "/items/7/", "/text?size=%31%30&a=b%20c")
 ORIGINS = ("https://a.example", "https://b1.example:80", "http://c.example", "https://b.example.evil", "null", "*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import threading
 import time
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterable, Iterable
 import fastapi.sse
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Response
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 from turboapi_rs.sse import EventSourceResponse, ServerSentEvent
@@ -201,3 +204,28 @@ def test_contextvars_and_timeouts_work_in_generators(live, connect):
 
     answer = connect(live(app)).exchange(request_bytes("GET", "/"))
     assert answer.body == b'data: "timed out"\n\ndata: true\n\n'
+
+
+def test_middleware_sees_what_is_yielded(live, connect):
+    app = FastAPI()
+    app.add_middleware(CORSMiddleware, allow_origins=["*"])
+    app.add_middleware(GZipMiddleware, minimum_size=10)
+
+    @app.get("/events", response_class=EventSourceResponse)
+    async def events():
+        yield {"n": 1}
+
+    @app.get("/lines")
+    async def lines() -> AsyncIterable[Item]:
+        for n in range(50):
+            yield Item(n=n)
+
+    server, client = live(app), TestClient(app)
+    wanted = {"origin": "http://a.example", "accept-encoding": "gzip"}
+    for path in ("/events", "/lines"):
+        theirs = client.get(path, headers=wanted)
+        ours = connect(server).exchange(request_bytes("GET", path, headers=tuple(wanted.items())))
+        for name in ("access-control-allow-origin", "content-type", "content-encoding", "vary"):
+            assert ours.header(name) == theirs.headers.get(name), (path, name)
+        body = gzip.decompress(ours.body) if ours.header("content-encoding") else ours.body
+        assert body == theirs.content

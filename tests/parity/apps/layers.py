@@ -1,11 +1,14 @@
 """Starlette's own middleware in several orders, around routes of every kind. `tests/middleware` sends the requests."""
 
+from collections.abc import AsyncIterable
+
 from fastapi import FastAPI, HTTPException, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.middleware.httpsredirect import HTTPSRedirectMiddleware
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel
 from starlette.middleware import Middleware
 
@@ -55,6 +58,16 @@ def routed(*middleware: Middleware) -> FastAPI:
     @app.get("/events")
     async def events():
         return StreamingResponse((f"data: {i}\n\n" * 50 for i in range(3)), media_type="text/event-stream")
+
+    @app.get("/yielded/events", response_class=EventSourceResponse)
+    async def yielded_events():
+        for i in range(3):
+            yield {"n": i, "text": "x" * 300}
+
+    @app.get("/yielded/lines")
+    async def yielded_lines() -> AsyncIterable[dict[str, str]]:
+        for i in range(3):
+            yield {"n": str(i), "text": "x" * 300}
 
     @app.get("/encoded")
     async def encoded():
