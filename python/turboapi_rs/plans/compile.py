@@ -177,7 +177,7 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
     context = route._route_context
     token = _effective_route_context_var.set(context)
     try:
-        # What is pulled natively does not pass through middleware: with any, FastAPI streams it, and the tail has it all.
+        # What is pulled natively does not pass through middleware: with any, FastAPI streams it, within the tail.
         is_pulled = note == STREAM and not app.user_middleware
         streaming = compile_stream(context or route, original) if is_pulled else None
         handler = streaming or original.get_route_handler()
