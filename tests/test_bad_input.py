@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import sys
 import threading
@@ -64,6 +65,31 @@ def test_wrong_setting_from_python_is_an_exception_of_its_own_class(settings, er
 def test_privileged_port_is_a_permission_error():
     with pytest.raises(PermissionError):
         hello().start(port=1)
+
+
+TIGHT = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+os.execv(sys.executable, [sys.executable, "-m", "turboapi_rs", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("isolation", ["shared", "interpreters", "processes"])
+def test_more_workers_than_descriptors_is_exit_2_with_what_to_change(tmp_path, isolation):
+    (tmp_path / "served.py").write_text("from turboapi_rs import Server\nserver = Server()\n")
+    program = (sys.executable, "-c", TIGHT, "run")
+    command = Command("served:server", "--workers", "60", "--isolation", isolation, folder=tmp_path, program=program)
+    try:
+        assert command.wait() == 2
+        (line,) = [line for line in command.log().splitlines() if "the GIL is on" not in line]
+        assert re.fullmatch(
+            r"turboapi: --workers: 60 need \d+ file descriptors, and this process may open 60: "
+            r"ask for fewer, or raise the limit \(ulimit -n\)",
+            line,
+        ), line
+    finally:
+        command.close()
 
 
 STARTING = """

@@ -23,7 +23,7 @@ from turboapi_rs import gil
 from turboapi_rs._core import CoreServer, StartupError, set_log_level
 from turboapi_rs.config import ConfigError, ServerConfig
 from turboapi_rs.loading import AppTarget
-from turboapi_rs.serving import Serving, serve_until_signal
+from turboapi_rs.serving import Serving, check_descriptors, serve_until_signal
 from turboapi_rs.signatures import RouteError, name_of, read_params
 
 __all__ = ["ConfigError", "RouteError", "Server", "StartupError", "blocking", "direct", "serve"]
@@ -414,6 +414,7 @@ def make_serving(app: Any, config: ServerConfig, *, is_own: bool = False, fds: l
     if config.isolation == "processes":
         raise ConfigError("isolation: 'processes' is for `serve` with the application as a string")
     config, line = gil.settle(config)
+    check_descriptors(config)
     if not isinstance(app, Server):
         return Serving(make_core(app, config, fds=fds), config, lambda: None, notice=line)
     with app._lock:
@@ -531,4 +532,5 @@ def _serve_from_processes(app: Any, config: ServerConfig) -> None:
         raise ConfigError("isolation: 'processes' is supervised by the main thread, and this is another one")
     from turboapi_rs.supervisor import supervise
 
+    check_descriptors(config)
     supervise(app, config)

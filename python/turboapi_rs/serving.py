@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import contextvars
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,15 +24,37 @@ from typing import Any
 
 from turboapi_rs import gil
 from turboapi_rs._core import CoreServer
-from turboapi_rs.config import ServerConfig
+from turboapi_rs.config import ConfigError, ServerConfig
 
-__all__ = ["Serving", "running", "serve_until_signal"]
+__all__ = ["Serving", "check_descriptors", "running", "serve_until_signal"]
+
+#: Descriptors that a worker has while nobody is connected, and one connection: its listener, its ring or epoll, what
+#: wakes it; in an interpreter of its own an event loop; a worker process has its own, and its supervisor a channel.
+_DESCRIPTORS_PER_WORKER = {"shared": 5, "interpreters": 9, "processes": 2}
 
 #: Seconds between two looks at the GIL while serving.
 GIL_WATCH_PERIOD = 1.0
 
 #: Those that run. At the end of the program they are drained: a worker may not outlive its interpreter.
 _running: weakref.WeakSet[Serving] = weakref.WeakSet()
+
+
+def check_descriptors(config: ServerConfig) -> None:
+    """Refuse more workers than this process may have descriptors for, before half of them have started.
+
+    Raises:
+        ConfigError: with both numbers, and what to change.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return
+    workers = config.workers or os.cpu_count() or 1
+    needed = len(os.listdir("/dev/fd")) + workers * _DESCRIPTORS_PER_WORKER[config.isolation]
+    if needed > limit:
+        raise ConfigError(
+            f"workers: {workers} need {needed} file descriptors, and this process may open {limit}: "
+            "ask for fewer, or raise the limit (ulimit -n)"
+        )
 
 
 class Serving:
