@@ -12,7 +12,7 @@ SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs
 SHELL = /bin/bash
 PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: verdicts help serve test matrix build venv lint bench load fuzz parity parity-lowest fastapi-suite clean
+.PHONY: verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -42,6 +42,9 @@ bench: venv ## Criterion benches: heads, bodies, routes; JSON and dispatch in an
 
 load: build $(TESTERS) ## Server CPU per request: ours beside bare and peers (ARGS="--rounds 5")
 	$(PY) benches/load/run.py $(ARGS)
+
+scaling: build $(TESTERS) ## Two workers beside two processes: throughput, CPU per request (ARGS="--rounds 11")
+	$(PY) benches/scaling.py $(ARGS)
 
 fuzz: $(TESTERS) ## Every fuzz target, T seconds each
 	PYTHON=$(abspath $(PY)) bash scripts/fuzz.sh $(T)
