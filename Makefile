@@ -52,6 +52,9 @@ fuzz: $(TESTERS) ## Every fuzz target, T seconds each
 soak: build $(TESTERS) ## A million requests of all kinds in each isolation: nothing may grow (ARGS="--requests 20000")
 	$(PY) -m tests.soak $(ARGS)
 
+tsan: $(TESTERS) ## ThreadSanitizer: the Rust tests, and the server under load (TURBOAPI_SANITIZE_SECONDS=600)
+	PYTHON=$(abspath $(PY)) bash scripts/sanitize.sh thread
+
 parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
 	$(PY) -m tests.parity --write PARITY.md
 

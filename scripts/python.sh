@@ -2,6 +2,7 @@
 # Finds or builds one CPython, and prints the path of its executable on standard output (and nothing else there).
 #
 #   scripts/python.sh 3.13t | 3.13 | 3.14t | 3.14
+#   scripts/python.sh 3.13t-tsan        built with the thread sanitizer, for scripts/sanitize.sh
 #
 # Order: what was built before (cached outside of the checkout); a matching interpreter with headers on PATH or under
 # pyenv; `uv python install`; a build from source. Sources: an archive in $TURBOAPI_PYTHON_SOURCES, else Debian's own
@@ -15,14 +16,17 @@ set -euo pipefail
 
 wanted=${1:-}
 case $wanted in
-  3.13t | 3.14t | 3.13 | 3.14) ;;
-  *) echo "usage: scripts/python.sh 3.13t|3.13|3.14t|3.14" >&2; exit 2 ;;
+  3.13t | 3.14t | 3.13 | 3.14 | 3.13t-tsan) ;;
+  *) echo "usage: scripts/python.sh 3.13t|3.13|3.14t|3.14|3.13t-tsan" >&2; exit 2 ;;
 esac
-series=${wanted%t}
+series=${wanted%-tsan}
+name=$series
+series=${series%t}
 threads=with; [ "$wanted" != "$series" ] && threads=free
 cache=${TURBOAPI_PYTHON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/turboapi/python}
 home=$cache/$wanted
 system=${TURBOAPI_PYTHON_SYSTEM:-1}
+[ "$wanted" = "$name" ] || system=0
 why=
 work=
 
@@ -50,7 +54,7 @@ if "%d.%d" % sys.version_info[:2] == series and free == (threads == "free") and 
 }
 
 find_built() {
-  [ -e "$home/.complete" ] && accept "$home/bin/python$wanted"
+  [ -e "$home/.complete" ] && accept "$home/bin/python$name"
 }
 
 find_installed() {
@@ -118,8 +122,13 @@ fetch_from() {
 
 # Static libpython, -O3, no profile-guided pass (it takes longer than all the rest of the set-up).
 build() {
-  local options=(--prefix="$home" --with-ensurepip=install) jobs
+  local options=(--prefix="$home" --with-ensurepip=install) install=() jobs
   [ $threads = free ] && options+=(--disable-gil)
+  # Its pip, and the compiling of the whole library, would run under the sanitizer, for minutes.
+  if [ "$wanted" != "$name" ]; then
+    options+=(--with-thread-sanitizer --with-ensurepip=no CFLAGS="-O1 -g1")
+    install=(COMPILEALL_OPTS=-r0)
+  fi
   jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
   install_libraries || say "the libraries could not be installed; trying without"
   work=$(mktemp -d)
@@ -129,13 +138,13 @@ build() {
   mkdir -p "$work/src"
   tar -xf "$work"/python"$series"_*.orig.tar.[gx]z -C "$work/src" --strip-components=1 || { why="the archive is broken"; return 1; }
   rm -rf "$home"
-  if ! (cd "$work/src" && ./configure "${options[@]}" && make -j"$jobs" && make install) >"$home.log" 2>&1 </dev/null; then
+  if ! (cd "$work/src" && ./configure "${options[@]}" && make -j"$jobs" && make install ${install[@]+"${install[@]}"}) >"$home.log" 2>&1 </dev/null; then
     tail -5 "$home.log" >&2
     why="the build failed; see $home.log"
     return 1
   fi
-  accept "$home/bin/python$wanted" >/dev/null || { why="what was built is not CPython $wanted with headers"; return 1; }
-  "$home/bin/python$wanted" -c 'import ssl, sqlite3, ctypes, zlib' 2>>"$home.log" >&2 ||
+  accept "$home/bin/python$name" >/dev/null || { why="what was built is not CPython $wanted with headers"; return 1; }
+  "$home/bin/python$name" -c 'import ssl, sqlite3, ctypes, zlib' 2>>"$home.log" >&2 ||
     { why="what was built lacks ssl, sqlite3, ctypes or zlib: their -dev packages are missing; see $home.log"; return 1; }
   touch "$home/.complete"
   find_built

@@ -1,6 +1,7 @@
 """Many requests of all kinds, and what is left behind: nothing.
 
     python -m tests.soak [--requests 1000000] [--isolation shared,interpreters,processes] [--workers 2]
+    python -m tests.soak --seconds 300 --app fastapi       by time, and nothing is counted: for a sanitizer
 
 For each isolation a server is started as people start it. Pipelined batches of every kind of request are sent over a few
 connections, and each answer compared with the first of its kind. Objects by type and the reference counts of chosen
@@ -107,14 +108,13 @@ class Soak:
     """
 
     def __init__(self, serving: Command, requests: list[bytes], worlds: int) -> None:
-        self.serving, self.worlds, self.asked = serving, worlds, 0
-        self._requests = requests
+        self.serving, self.requests, self.worlds, self.asked = serving, requests, worlds, 0
         self._batch, self._answers, self._length = b"", b"", 0
 
     def learn(self) -> None:
         """Ask each kind by itself; what comes is what is to come ever after."""
         batch, answers = [], []
-        for request in self._requests:
+        for request in self.requests:
             head, end, body = request.partition(b"\r\n\r\n")
             with Connection(("127.0.0.1", self.serving.port)) as connection:
                 connection.send(head + b"\r\nConnection: close" + end + body)
@@ -127,7 +127,7 @@ class Soak:
 
     def ask(self, count: int) -> None:
         """Send so many requests, over all connections."""
-        batches = -(-count // len(self._requests))
+        batches = -(-count // len(self.requests))
         faults: list[BaseException] = []
         shares = [batches // CONNECTIONS + (index < batches % CONNECTIONS) for index in range(CONNECTIONS)]
 
@@ -147,7 +147,7 @@ class Soak:
             client.join()
         if faults:
             raise faults[0]
-        self.asked += batches * len(self._requests)
+        self.asked += batches * len(self.requests)
 
     def _ask_on(self, turns: int) -> None:
         with Connection(("127.0.0.1", self.serving.port), timeout=60.0) as connection:
@@ -230,22 +230,41 @@ def soak(isolation: str, app: str, requests: int, workers: int, *, warm_up: floa
     return list(_lines(f"{app}, {isolation}", looks)), grown(looks[0], looks[-1])
 
 
+def load(isolation: str, app: str, seconds: float, workers: int) -> str:
+    """Send all kinds for so long; gives a line for people."""
+    arguments = (f"tests.soak.served:{app}", "--isolation", isolation, "--workers", str(workers), "--log-level", "off")
+    with Command(*arguments, folder=REPO, place=ANY_PORT) as serving:
+        soaking = Soak(serving, FASTAPI if app == "fastapi" else RAW, 1)
+        soaking.learn()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            soaking.ask(len(soaking.requests) * CONNECTIONS * 5)
+        assert serving.end() == 0, serving.log()
+    return f"{app}, {isolation}: {soaking.asked:,} requests"
+
+
 def main() -> int:
     """Soak, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=1_000_000, help="for each isolation")
     parser.add_argument("--isolation", default="shared,interpreters,processes")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--app", choices=("server", "fastapi"), help="one half; both when not given")
+    parser.add_argument("--seconds", type=float, help="in place of --requests, without counting")
     options = parser.parse_args()
     faults: list[str] = []
     for isolation in options.isolation.split(","):
         apps = ["server"] if isolation == "interpreters" else ["server", "fastapi"]
-        for app in apps:
+        for app in [options.app] if options.app else apps:
+            if options.seconds:
+                print(load(isolation, app, options.seconds, options.workers), flush=True)
+                continue
             started = time.monotonic()
             lines, more = soak(isolation, app, options.requests // len(apps), options.workers)
             print(*lines, f"  {time.monotonic() - started:.0f} s", sep="\n", flush=True)
             faults += [f"{app}, {isolation}: {fault}" for fault in more]
-    print(*(faults or ["nothing grew"]), sep="\n")
+    if not options.seconds:
+        print(*(faults or ["nothing grew"]), sep="\n")
     return 1 if faults else 0
 
 
