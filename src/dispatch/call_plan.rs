@@ -427,7 +427,11 @@ impl PlanReply {
             _ => Form::Raw,
         };
         let none = PyBytes::new(py, b"");
-        let (head, _) = read_whole(&(status, none, headers).into_pyobject(py)?)?;
+        let (mut head, _) = read_whole(&(status, none, headers).into_pyobject(py)?)?;
+        if let Some(local) = Local::current() {
+            let (request, _) = &*self.seen;
+            local.app.begin_stream(&request.head, &request.ends, &mut head);
+        }
         Ok(Outlet::new(self.call.get().begin(head)?, form))
     }
 

@@ -412,6 +412,18 @@ impl App {
         }
     }
 
+    /// The way out, through the application's native middleware, of a stream's head. No layer codes its pieces: a path
+    /// operation with `yield` behind one that would is not pulled (`plans/compile.py`).
+    pub(super) fn begin_stream(&self, request: &RequestHead, ends: &Ends, head: &mut ResponseHead) {
+        if let Some(stack) = &self.middleware {
+            if stack.stream(&self.seen(request, ends), head).is_some() {
+                log::error!(
+                    "a stream that was to be compressed is not; a bug in the server; please report it"
+                );
+            }
+        }
+    }
+
     /// Answers with JSON that is ready.
     pub(super) fn answer_json(
         &self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import sys
 import threading
 import time
 from collections.abc import AsyncIterable, Iterable
@@ -206,13 +207,17 @@ def test_contextvars_and_timeouts_work_in_generators(live, connect):
     assert answer.body == b'data: "timed out"\n\ndata: true\n\n'
 
 
-def test_middleware_sees_what_is_yielded(live, connect):
+@pytest.mark.parametrize("compresses", [False, True])
+def test_middleware_sees_what_is_yielded(live, connect, compresses):
     app = FastAPI()
-    app.add_middleware(CORSMiddleware, allow_origins=["*"])
-    app.add_middleware(GZipMiddleware, minimum_size=10)
+    app.add_middleware(CORSMiddleware, allow_origins=["https://b.example", "http://a.example"], allow_credentials=True)
+    if compresses:
+        app.add_middleware(GZipMiddleware, minimum_size=10)
+    pulled = []
 
     @app.get("/events", response_class=EventSourceResponse)
     async def events():
+        pulled.append(sys._getframe(1).f_code.co_filename)
         yield {"n": 1}
 
     @app.get("/lines")
@@ -222,10 +227,13 @@ def test_middleware_sees_what_is_yielded(live, connect):
 
     server, client = live(app), TestClient(app)
     wanted = {"origin": "http://a.example", "accept-encoding": "gzip"}
-    for path in ("/events", "/lines"):
+    for path in ("/events", "/lines", "/events"):
         theirs = client.get(path, headers=wanted)
         ours = connect(server).exchange(request_bytes("GET", path, headers=tuple(wanted.items())))
-        for name in ("access-control-allow-origin", "content-type", "content-encoding", "vary"):
+        for name in ("access-control-allow-origin", "access-control-allow-credentials", "content-type",
+                     "content-encoding", "vary"):  # fmt: skip
             assert ours.header(name) == theirs.headers.get(name), (path, name)
         body = gzip.decompress(ours.body) if ours.header("content-encoding") else ours.body
         assert body == theirs.content
+    ours_own = [name for name in pulled if name.endswith("plans/streams.py")]
+    assert bool(ours_own) is not compresses

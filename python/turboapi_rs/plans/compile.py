@@ -45,6 +45,9 @@ from fastapi.security import SecurityScopes
 from pydantic_core import PydanticUndefined, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, QueryParams
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request, cookie_parser
 from starlette.routing import Route
 
@@ -154,6 +157,10 @@ async def deliver(final: Any, scope: Any, receive: Any, send: Any, reply: Any) -
         reply(final)
 
 
+_LEAVES_PIECES = (CORSMiddleware, HTTPSRedirectMiddleware, TrustedHostMiddleware)
+"""Middleware that changes a response's head alone."""
+
+
 class _Stack(AsyncExitStack):
     """An exit stack that costs little while it is empty: an empty deque is 700 bytes, and a stream holds three."""
 
@@ -177,8 +184,9 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
     context = route._route_context
     token = _effective_route_context_var.set(context)
     try:
-        # What is pulled natively does not pass through middleware: with any, FastAPI streams it, within the tail.
-        is_pulled = note == STREAM and not app.user_middleware
+        # Pieces of what is pulled natively do not pass through middleware, its head does: with any layer that changes
+        # pieces, FastAPI streams it, within the tail.
+        is_pulled = note == STREAM and all(entry.cls in _LEAVES_PIECES for entry in app.user_middleware)
         streaming = compile_stream(context or route, original) if is_pulled else None
         handler = streaming or original.get_route_handler()
     finally:
