@@ -75,7 +75,12 @@ async def _resume(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _at_once(function: Any, *args: Any) -> None:
-    function(*args)
+    loop = asyncio.get_running_loop()
+    try:
+        function(*args)
+    finally:
+        # What drives a generator's coroutines leaves its thread without a running loop; this one runs a task.
+        asyncio._set_running_loop(loop)
 
 
 class Resumed:
