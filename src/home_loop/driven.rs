@@ -14,9 +14,9 @@ use std::sync::{Arc, OnceLock};
 
 /// What coroutines on one thread find as the running loop. Threads end detached, so that the references are `Held`.
 struct Running {
+    get: Held<PyAny>,
     set: Held<PyAny>,
     event_loop: Held<PyAny>,
-    none: Held<PyAny>,
 }
 
 thread_local! {
@@ -28,11 +28,11 @@ thread_local! {
 /// # Errors
 /// asyncio could not be imported.
 pub(super) fn adopt(py: Python<'_>, event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
-    let set = py.import("asyncio")?.getattr("_set_running_loop")?.unbind();
+    let asyncio = py.import("asyncio")?;
     let running = Running {
-        set: Held::new(set),
+        get: Held::new(asyncio.getattr("_get_running_loop")?.unbind()),
+        set: Held::new(asyncio.getattr("_set_running_loop")?.unbind()),
         event_loop: Held::new(event_loop.clone().unbind()),
-        none: Held::new(py.None()),
     };
     RUNNING.with_borrow_mut(|slot| *slot = Some(Arc::new(running)));
     Ok(())
@@ -101,17 +101,18 @@ pub fn advance<'py>(generator: &Bound<'py, PyAny>, ended: &Bound<'py, PyAny>) ->
     }
 }
 
-/// One step, with the thread's loop as the running one.
+/// One step, with the thread's loop as the running one. A task that drives another coroutine keeps its own.
 fn stepped<'py>(awaitable: &Bound<'py, PyAny>) -> PyResult<interp::Sent<'py>> {
     let py = awaitable.py();
-    let running = RUNNING.with_borrow(Clone::clone);
-    if let Some(running) = &running {
-        running.set.bind(py).call1((running.event_loop.bind(py),))?;
+    let Some(running) = RUNNING.with_borrow(Clone::clone) else { return interp::send_none(awaitable) };
+    let before = running.get.bind(py).call0()?;
+    if before.is(running.event_loop.bind(py)) {
+        return interp::send_none(awaitable);
     }
+    let set = running.set.bind(py);
+    set.call1((running.event_loop.bind(py),))?;
     let sent = interp::send_none(awaitable);
-    if let Some(running) = &running {
-        running.set.bind(py).call1((running.none.bind(py),))?;
-    }
+    set.call1((before,))?;
     sent
 }
 

@@ -8,7 +8,7 @@ import threading
 from contextvars import ContextVar
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Body, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from turboapi_rs import plans
@@ -238,3 +238,35 @@ def test_route_added_while_serving_is_found(live, connect):
     assert connection.exchange(request_bytes("GET", "/new")).status == 404
     app.add_api_route("/new", new)
     assert connection.exchange(request_bytes("GET", "/new")).body == b'"new"'
+
+
+def test_task_keeps_its_running_loop_when_the_plan_drives_a_coroutine(live, connect):
+    app = direct_app()
+
+    async def found():
+        yield "x"
+
+    @app.post("/bodies")
+    async def bodies(a: Annotated[list[int], Body()], b: Annotated[int, Body(validate_default=True)] = 2):
+        await asyncio.sleep(0)
+        return [sum(a) + b, asyncio.get_running_loop() is asyncio.current_task().get_loop()]
+
+    @app.get("/left")
+    async def left(value: Annotated[str, Depends(found)]):
+        background = BackgroundTasks()
+        background.add_task(after)
+        return JSONResponse(value, background=background)
+
+    async def after():
+        await asyncio.sleep(0)
+        loops.append(asyncio.get_running_loop())
+
+    loops: list[asyncio.AbstractEventLoop] = []
+    assert {row.kind for row in plans.explain(app)} == {"direct"}
+    connection = connect(live(app))
+    body = b'{"a": [1, 2]}'
+    request = request_bytes("POST", "/bodies", headers=(("content-type", "application/json"),), body=body)
+    for _ in range(2):
+        assert connection.exchange(request).body == b"[5,true]"
+        assert connection.exchange(request_bytes("GET", "/left")).body == b'"x"'
+    assert loops

@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from contextvars import copy_context
@@ -436,7 +437,9 @@ class _Builder:
     # ---- Names and arguments. ----
 
     def _name(self, value: Any, hint: str) -> str:
-        name = f"{hint}_{next(self.numbers)}"
+        # Interned, as in the code that looks it up: a key that is another object is counted at each look, and where the
+        # GIL is off the workers that do not own it take the lock of the globals for that.
+        name = sys.intern(f"{hint}_{next(self.numbers)}")
         self.names[name] = value
         return name
 

@@ -75,12 +75,7 @@ async def _resume(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def _at_once(function: Any, *args: Any) -> None:
-    loop = asyncio.get_running_loop()
-    try:
-        function(*args)
-    finally:
-        # What drives a generator's coroutines leaves its thread without a running loop; this one runs a task.
-        asyncio._set_running_loop(loop)
+    function(*args)
 
 
 class Resumed:
