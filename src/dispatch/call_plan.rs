@@ -1,7 +1,7 @@
 //! Call plans: FastAPI routes as `turboapi_rs.plans` compiled them.
 //!
 //! Owns: [`PlanSpec`], where a plan's function runs (worker, offload pool, home loop), what becomes of its answer.
-//! Does not own: what the function does (generated, see `plans/compile.py`), binding (`plan_bind`).
+//! Does not own: what the function does (generated, see `plans/builder.py`), binding (`plan_bind`).
 //! Rule: a request that a plan does not decide is given to the ASGI application whole, before any code of the user ran;
 //! what a plan has begun is finished by it, or by the application that it returns (a `Resumed`), and never run again.
 

@@ -1,6 +1,7 @@
 """FastAPI's security schemes, for the requests that they let through.
 
-Owns: what a scheme gives for good credentials. Does not own: any other request, which goes to the scheme itself.
+Owns: what a scheme reads of a request, what it gives for good credentials.
+Does not own: any other request, which goes to the scheme itself.
 Rule: only for FastAPI's own classes, none of their methods overridden; the value is the one that the scheme would give.
 Spec: RFC 9110 section 11.6.2; `fastapi.security`.
 """
@@ -11,6 +12,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from fastapi import security as fastapi_security
+from fastapi.dependencies.models import Dependant, _is_security_scheme
 from fastapi.security import (
     APIKeyHeader,
     APIKeyQuery,
@@ -104,3 +107,31 @@ def _is_plain_model(model: Any) -> bool:
         and all(model.model_fields[name].annotation is str for name in fields)
         and not any(getattr(decorators, kind.name) for kind in dataclasses.fields(decorators))
     )
+
+
+_AUTHORIZATION = ("headers", "Authorization")
+_SCHEMES: dict[Callable[..., Any], str] = {
+    fastapi_security.OAuth2.__call__: "headers",
+    fastapi_security.OAuth2PasswordBearer.__call__: "headers",
+    fastapi_security.OAuth2AuthorizationCodeBearer.__call__: "headers",
+    fastapi_security.OpenIdConnect.__call__: "headers",
+    fastapi_security.HTTPBasic.__call__: "headers",
+    fastapi_security.HTTPBearer.__call__: "headers",
+    fastapi_security.HTTPDigest.__call__: "headers",
+    fastapi_security.APIKeyHeader.__call__: "headers",
+    fastapi_security.APIKeyQuery.__call__: "query_params",
+    fastapi_security.APIKeyCookie.__call__: "cookies",
+}
+
+
+def view_of(dependant: Dependant) -> tuple[str, str] | None:
+    """What a security scheme reads of a request: attribute and name. None when it is none, or not FastAPI's own."""
+    call = dependant.call
+    if call is None or not _is_security_scheme(dependant=dependant):
+        return None
+    where = _SCHEMES.get(getattr(type(call), "__call__", None))  # type: ignore[arg-type]  # noqa: B004
+    if where is None or dependant.dependencies:
+        return None
+    if isinstance(call, (fastapi_security.APIKeyHeader, fastapi_security.APIKeyQuery, fastapi_security.APIKeyCookie)):
+        return where, call.model.name
+    return _AUTHORIZATION
