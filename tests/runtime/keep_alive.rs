@@ -158,7 +158,8 @@ fn many_pipelined_requests_are_all_answered(driver: DriverChoice) {
 
 /// A client that always has more to send must not keep the worker for itself, and must not keep it from ending.
 fn greedy_client_leaves_turns_to_others(driver: DriverChoice) {
-    for cuts in [false, true] {
+    // Where the server is found when it is told to end is a matter of chance.
+    for cuts in [false, true].repeat(8) {
         let server = Server::on(driver, own_target);
         let mut greedy = server.connect();
         let mut sender = greedy.socket.try_clone().expect("a descriptor is left");

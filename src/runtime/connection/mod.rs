@@ -42,8 +42,8 @@ const MAX_DISCARDED_BYTES: u64 = 64 * 1024;
 /// How long a closing connection is read from, so that its last answer is not lost to a reset. nginx 5 s between reads.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Bytes read from a closing connection.
-const MAX_LINGER_BYTES: usize = 1024 * 1024;
+/// Bytes read from a closing connection: an upload that is refused while it comes is told why. nginx has no bound.
+const MAX_LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes for a body beyond which room is made only as they come.
 const MAX_GROWTH_BYTES: usize = 1024 * 1024;
@@ -479,7 +479,11 @@ impl<S: Service, T: Transport> Connection<S, T> {
             return Ok(None);
         }
         if !self.slot.has_expired() || self.slot.is_cut() {
-            return Ok(Some(End::Gone));
+            // A reading side that was shut here announces no more room. In the middle of a request the peer is likely to
+            // wait for some, and would do so for long after a close without a reset.
+            let is_ours = self.slot.is_reading_shut() || self.slot.is_cut();
+            let is_amid = !self.conn.is_idle(&self.wire.input);
+            return Ok(Some(if is_ours && is_amid { End::Reset } else { End::Gone }));
         }
         match self.slot.phase() {
             Phase::Head => Err(Violation::HeadTimeout.into()),
@@ -495,19 +499,21 @@ impl<S: Service, T: Transport> Connection<S, T> {
         let deadline = self.worker.clock.read() + LINGER;
         self.slot.wait_for(Phase::Linger, Some(deadline));
         let mut left = MAX_LINGER_BYTES;
+        let mut wanted = READ_BYTES;
         while left > 0 {
             self.wire.input.clear();
-            let read = self.wire.read(READ_BYTES).await?;
+            let read = self.wire.read(wanted).await?;
             if read == 0 {
                 // Where reading was shut here, an empty queue is no word of the peer's.
                 let is_quiet = self.drain_reads <= 1 && left == MAX_LINGER_BYTES;
-                let has_ended = !self.slot.is_reading_shut() && !self.slot.has_expired();
-                return Ok(if has_ended || is_quiet { Farewell::Heard } else { Farewell::StillSending });
+                let is_ours = self.slot.is_reading_shut() || self.slot.has_expired() || self.slot.is_cut();
+                return Ok(if is_quiet || !is_ours { Farewell::Heard } else { Farewell::StillSending });
             }
             if self.worker.clock.read() >= deadline {
                 break;
             }
             left = left.saturating_sub(read);
+            wanted = if read < wanted { READ_BYTES } else { BODY_READ_BYTES };
         }
         Ok(Farewell::StillSending)
     }
