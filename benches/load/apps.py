@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, Field
@@ -69,6 +71,12 @@ async def read_item(item_id: int, q: str | None = None):
 @fastapi.post("/items")
 async def create_item(item: Item) -> Item:
     """A model in and out."""
+    return item
+
+
+@fastapi.post("/items-def")
+def create_item_def(item: Item) -> Item:
+    """A model in and out, from a def route."""
     return item
 
 
@@ -131,6 +139,36 @@ async def clock():
 def hello_def():
     """A dict, from a def route."""
     return HELLO
+
+
+LARGE_PIECE = bytes(range(256)) * 256
+"""64 KiB: what a large answer is made of."""
+
+
+@fastapi.get("/large/{pieces}")
+async def large(pieces: int):
+    """So many pieces, from an async generator."""
+
+    async def numbered() -> AsyncIterator[bytes]:
+        for number in range(pieces):
+            yield number.to_bytes(8) + LARGE_PIECE[8:]
+
+    return StreamingResponse(numbered(), media_type="application/octet-stream")
+
+
+@fastapi.get("/large-file")
+async def large_file():
+    """A file, of which the environment says where it lies."""
+    return FileResponse(os.environ["LARGE_FILE"])
+
+
+@fastapi.post("/large")
+async def take_large(request: Request):
+    """Counts what is sent, piece by piece."""
+    counted = 0
+    async for piece in request.stream():
+        counted += len(piece)
+    return {"bytes": counted}
 
 
 async def hosted(scope: Any, receive: Any, send: Any) -> None:

@@ -133,6 +133,7 @@ def all_cases(driver: str) -> list[Case]:
             ours("benches.load.apps:hosted", Ask("/items/7?q=x"), driver, "ours as ASGI"),
         ),
         on_fastapi("fastapi-post", post, is_json(item)),
+        on_fastapi("fastapi-post-def", dataclasses.replace(post, target="/items-def"), is_json(item)),
         on_fastapi("fastapi-deps", me, is_json({"user": "user"})),
         on_fastapi("fastapi-422", wrong, errors),
         on_fastapi(
