@@ -4,8 +4,8 @@
 
 Each server runs one worker and the same FastAPI application: a download from an async generator in pieces of 64 KiB, a
 download of a file, an upload that the handler reads piece by piece. One client, on one connection; what it reads is
-hashed and compared. Per server and case: user and system time of its processes over that body, scaled to a GiB; the most
-that its resident memory was above what it was before. Servers take turns. Traffic stays on 127.0.0.1; every server is
+hashed and compared. Per server and case: user and system time of its processes over that body, scaled to a GiB; how far
+its resident memory rose above what it was before. Servers take turns. Traffic stays on 127.0.0.1; every server is
 stopped by its pid. Needs Linux's /proc.
 """
 
@@ -35,7 +35,7 @@ MIB = 1024 * 1024
 PIECES_IN_A_MIB = MIB // len(LARGE_PIECE)
 READ_BYTES = 256 * 1024
 READY = Ask("/")
-TIMEOUT_S = 120.0
+TIMEOUT_S = 30.0
 
 
 def piece(number: int) -> bytes:
@@ -154,7 +154,11 @@ def measure(contender: Contender, mib: int, wanted: str) -> dict[str, dict[str, 
                 client.download("/large/16")
                 client.upload("/large", 16)
                 before, cpu = resident_bytes(server.process.pid), server.cpu()
-                if not is_right(client, pieces):
+                try:
+                    found = is_right(client, pieces)
+                except OSError as error:
+                    raise RuntimeError(f"{contender.name}: {name}: {error}") from error
+                if not found:
                     raise RuntimeError(f"{contender.name}: {name}: not the bytes that were sent")
                 spent = server.cpu() - cpu
                 watch()

@@ -3,6 +3,7 @@
 //! Owns: [`Signal`], [`Turns`]. Does not own: what is waited for.
 //! Rule: a waker is called outside of the borrow. Threads: one worker's.
 
+use crate::service::is_same_task;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -34,7 +35,7 @@ impl Signal {
             return Poll::Ready(());
         }
         let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|known| known.will_wake(cx.waker())) {
+        if !waiting.iter().any(|known| is_same_task(known, cx.waker())) {
             waiting.push(cx.waker().clone());
         }
         Poll::Pending
@@ -80,7 +81,7 @@ impl Turns {
         while !closing.is_set() {
             poll_fn(|cx| {
                 let mut usher = self.usher.borrow_mut();
-                if !usher.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                if !usher.as_ref().is_some_and(|known| is_same_task(known, cx.waker())) {
                     *usher = Some(cx.waker().clone());
                 }
                 if self.waiting.borrow().is_empty() {
@@ -123,4 +124,52 @@ impl Turns {
 fn wake_all(waiting: &RefCell<Vec<Waker>>) {
     let all = std::mem::take(&mut *waiting.borrow_mut());
     all.into_iter().for_each(Waker::wake);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Signal;
+    use std::cell::Cell;
+    use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+
+    /// A waker of a task, as different parts of one program make it.
+    fn waker(wakes: &Cell<usize>, vtable: &'static RawWakerVTable) -> Waker {
+        // SAFETY: the vtables below read the counter only, which outlives the wakers of this module's tests.
+        unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(wakes).cast(), vtable)) }
+    }
+
+    fn count(data: *const ()) {
+        // SAFETY: made by `waker` from a reference that is alive.
+        let wakes = unsafe { &*data.cast::<Cell<usize>>() };
+        wakes.set(wakes.get() + 1);
+    }
+
+    fn nothing(_: *const ()) {}
+
+    static ONE: RawWakerVTable =
+        RawWakerVTable::new(|data| RawWaker::new(data, &OTHER), count, count, nothing);
+    static OTHER: RawWakerVTable =
+        RawWakerVTable::new(|data| RawWaker::new(data, &ONE), count, count, nothing);
+
+    #[test]
+    fn task_that_asks_often_is_remembered_once() {
+        let (wakes, signal) = (Cell::new(0), Signal::default());
+        for _ in 0..1000 {
+            assert!(signal.poll(&Context::from_waker(&waker(&wakes, &ONE))).is_pending());
+        }
+        assert_eq!(signal.waiting.borrow().len(), 1);
+        signal.set();
+        assert_eq!(wakes.get(), 1);
+        assert!(signal.poll(&Context::from_waker(&waker(&wakes, &ONE))).is_ready());
+    }
+
+    #[test]
+    fn every_task_is_woken() {
+        let (one, other, signal) = (Cell::new(0), Cell::new(0), Signal::default());
+        for wakes in [&one, &other] {
+            assert!(signal.poll(&Context::from_waker(&waker(wakes, &ONE))).is_pending());
+        }
+        signal.set();
+        assert_eq!((one.get(), other.get()), (1, 1));
+    }
 }

@@ -7,6 +7,7 @@
 //! Threads: one worker's.
 
 use super::config::Timeouts;
+use crate::service::is_same_task;
 use socket2::SockRef;
 use std::cell::{Cell, RefCell};
 use std::net::Shutdown;
@@ -106,7 +107,7 @@ impl Slot {
     pub fn remember(&self, waker: &Waker) {
         let mut slot = self.waker.borrow_mut();
         match &*slot {
-            Some(known) if known.will_wake(waker) => {}
+            Some(known) if is_same_task(known, waker) => {}
             _ => *slot = Some(waker.clone()),
         }
     }

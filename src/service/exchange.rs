@@ -302,9 +302,18 @@ fn saturated(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
+/// Do both wake the same task?
+///
+/// `Waker::will_wake` compares the addresses of the vtables too, and a generic runtime's lie several times in one
+/// program: a task's waker then differs from its own clone. What identifies a task is its data, which a waker that is
+/// kept keeps from being used again.
+pub fn is_same_task(known: &Waker, waker: &Waker) -> bool {
+    !known.data().is_null() && known.data() == waker.data()
+}
+
 fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
     match slot {
-        Some(waker) if waker.will_wake(cx.waker()) => {}
+        Some(known) if is_same_task(known, cx.waker()) => {}
         _ => *slot = Some(cx.waker().clone()),
     }
 }

@@ -8,7 +8,7 @@ mod exchange;
 mod file;
 mod offload;
 
-pub use exchange::{CloseReason, Exchange, Inbound, ReplyEvent, Wants, HIGH_WATER_BYTES};
+pub use exchange::{is_same_task, CloseReason, Exchange, Inbound, ReplyEvent, Wants, HIGH_WATER_BYTES};
 pub use file::FilePart;
 pub use offload::{BlockingJob, Offload, OffloadLoad, OffloadPool};
 
