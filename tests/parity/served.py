@@ -28,9 +28,13 @@ class Routes:
             if hasattr(plans, "explain"):
                 self._unmatched = plans.answers_unmatched(app)
                 self._redirects = getattr(getattr(app, "router", None), "redirect_slashes", False)
-                self._mounts = [f"{row.path}/" for row in plans.explain(app) if not row.methods]
+                # Only a mount has no methods: it takes all that lies below it, and what is behind it is never asked.
                 self._rows = [
-                    (compile_path(row.path)[0], frozenset(row.methods), {"kind": row.kind, "reason": row.reason or ""})
+                    (
+                        compile_path(row.path if row.methods else f"{row.path}/{{path:path}}")[0],
+                        frozenset(row.methods),
+                        {"kind": row.kind, "reason": row.reason or ""},
+                    )
                     for row in plans.explain(app)
                 ]
 
@@ -42,11 +46,9 @@ class Routes:
             return NO_ROUTE
         if self._root_path and path.startswith(self._root_path + "/"):
             path = path.removeprefix(self._root_path)
-        if any(path.startswith(prefix) for prefix in self._mounts):
-            return NO_ROUTE
         for pattern, methods, how in self._rows:
-            if method in methods and pattern.match(path):
-                return how
+            if (method in methods or not methods) and pattern.match(path):
+                return how if methods else NO_ROUTE
         if not self._unmatched:
             return NO_ROUTE
         patterns = [(pattern, how) for pattern, _, how in self._rows]

@@ -46,11 +46,12 @@ def install(core: Any, app: Any, *, root_path: str = "") -> None:
     core.watch_routes(lists, holding(lists))
     if found.middleware:
         core.set_middleware(MiddlewareStack(found.middleware))
+    outer = [entry for entry in found.entries if not entry.is_inner]
     if found.answers_unmatched and all(entry.is_held for entry in found.entries):
         router = app.router
         version, count = router._get_routes_version(), len(router.routes)
         core.answer_unmatched(
-            [entry.allowed() for entry in found.entries],
+            [entry.allowed() for entry in outer],
             router.redirect_slashes,
             lambda: router._get_routes_version() == version and len(router.routes) == count,
         )

@@ -17,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from turboapi_rs._core import _Validator
 from turboapi_rs.plans.params import Native, simple
+from turboapi_rs.plans.routes import Place
 from turboapi_rs.plans.source import Source, indented
 
 
@@ -32,8 +33,8 @@ class Arguments(Source):
         injected: the name of the injected `Response`, or empty.
     """
 
-    def __init__(self, app: Any, route: Any, dependant: Dependant, overrides: Any) -> None:
-        super().__init__(app, route, overrides)
+    def __init__(self, place: Place, route: Any, dependant: Dependant, overrides: Any) -> None:
+        super().__init__(place, route, overrides)
         self.dependant = dependant
         self.reads_body = self.validates_here = self.wants_request = False
         self.judge: Any = None

@@ -28,6 +28,7 @@ from turboapi_rs.plans.params import Native
 from turboapi_rs.plans.plan import Plan, tail_of
 from turboapi_rs.plans.refusal import answers_plainly, referee_of
 from turboapi_rs.plans.responses import Finish, fault_of
+from turboapi_rs.plans.routes import Place
 from turboapi_rs.plans.source import indented
 from turboapi_rs.plans.suspends import may_suspend
 
@@ -35,9 +36,9 @@ from turboapi_rs.plans.suspends import may_suspend
 class Builder(Arguments):
     """The plan of one route."""
 
-    def __init__(self, app: Any, route: Any, dependant: Dependant, overrides: Any) -> None:
-        super().__init__(app, route, dependant, overrides)
-        self.tail = tail_of(app)
+    def __init__(self, place: Place, route: Any, dependant: Dependant, overrides: Any) -> None:
+        super().__init__(place, route, dependant, overrides)
+        self.tail = tail_of(place)
         self.finish = Finish(route, self.tail)
         self.cache: dict[Any, str] = {}
         self.has_generators = self.has_function_generators = self.is_blocking = False
@@ -69,12 +70,12 @@ class Builder(Arguments):
                     status=self.finish.status, finish=self.finish if finishes_natively else None,
                     fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin,
                     judge=self.judge, answers_invalid=self._answers_invalid(),
-                    referee=referee_of(self.app, self.route, self.dependant, self.overrides))  # fmt: skip
+                    referee=referee_of(self.place.app, self.route, self.dependant, self.overrides))  # fmt: skip
 
     def _answers_invalid(self) -> bool:
         """Nothing of the user's runs before an invalid body is found, and FastAPI's own handler answers it."""
         # A parameter that Python validates might be wrong too, and would come first.
-        return answers_plainly(self.app) and not self.dependant.dependencies and not self.validates_here
+        return answers_plainly(self.place.app) and not self.dependant.dependencies and not self.validates_here
 
     # ---- The two forms. ----
 
@@ -110,8 +111,8 @@ class Builder(Arguments):
         body = [*self.steps, f"result = {call}", f"final = {finished}"]
         if self.wants_request:
             raw = self._native(Native("path_params"))
-            app, route = self._name(self.app, "app"), self._name(self.route, "route")
-            self.binding += [f"prepare(scope, {app}, {route}, {raw})", "request = Request(scope, receive, send)"]
+            place, route = self._name(self.place, "place"), self._name(self.route, "route")
+            self.binding += [f"prepare(scope, {place}, {route}, {raw})", "request = Request(scope, receive, send)"]
         fault = self._name(fault_of(self.tail, self.route), "fault")
         if self.has_generators:
             body = [

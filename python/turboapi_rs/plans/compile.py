@@ -28,14 +28,14 @@ from turboapi_rs.plans.params import Native
 from turboapi_rs.plans.plan import Plan, deliver, tail_of
 from turboapi_rs.plans.responses import fault_of, of_response
 from turboapi_rs.plans.resume import Resumed, prepare
-from turboapi_rs.plans.routes import NotCompiled
+from turboapi_rs.plans.routes import NotCompiled, Place
 from turboapi_rs.plans.streams import compile_stream
 
 STREAM = "a stream of items"
 """The note of a route with `yield`."""
 
 
-def compile_starlette_route(app: Any, context: Any) -> Plan:
+def compile_starlette_route(place: Place, context: Any) -> Plan:
     """Compile a Starlette route whose endpoint is a function of the request, as of FastAPI's own `/docs`.
 
     Raises:
@@ -47,11 +47,11 @@ def compile_starlette_route(app: Any, context: Any) -> Plan:
         raise NotCompiled(f"the endpoint is a {type(endpoint).__name__}, not a function")
     if getattr(route, "middleware", None):
         raise NotCompiled("the route has middleware of its own")
-    tail = tail_of(app)
+    tail = tail_of(place)
     is_async = inspect.iscoroutinefunction(endpoint)
 
     async def run(scope: Any, receive: Any, send: Any, reply: Any, path_params: dict[str, str]) -> None:
-        prepare(scope, app, context, path_params)
+        prepare(scope, place, context, path_params)
         request = Request(scope, receive, send)
         try:
             response = await endpoint(request) if is_async else await run_in_threadpool(endpoint, request)
@@ -78,7 +78,7 @@ class _Stack(AsyncExitStack):
         return bool(self._exit_callbacks)
 
 
-def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan:
+def compile_handler(place: Place, route: Any, original: APIRoute, note: str) -> Plan:
     """Compile a FastAPI route whose body, result or class only FastAPI's own handler knows: forms, streams of items.
 
     Routing, middleware and the outer layers are not gone through; the handler is the one that FastAPI made.
@@ -86,7 +86,8 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
     Raises:
         NotCompiled: with the reason.
     """
-    if getattr(original, "form_limits", None) or _limits_forms(app.router):
+    app = place.app
+    if getattr(original, "form_limits", None) or _limits_forms(app.router) or _limits_forms(place.root.router):
         raise NotCompiled("form limits are set")
     context = route._route_context
     token = _effective_route_context_var.set(context)
@@ -98,11 +99,11 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
         handler = streaming or original.get_route_handler()
     finally:
         _effective_route_context_var.reset(token)
-    tail = tail_of(app)
+    tail = tail_of(place)
     fault = fault_of(tail, route)
 
     async def run(scope: Any, receive: Any, send: Any, reply: Any, path_params: dict[str, str]) -> None:
-        prepare(scope, app, route, path_params)
+        prepare(scope, place, route, path_params)
         request = Request(scope, receive, send)
         outlet = None
         try:
@@ -137,11 +138,11 @@ def compile_handler(app: Any, route: Any, original: APIRoute, note: str) -> Plan
                 fault=fault, reads_body=False, source="", pin="", note=note)  # fmt: skip
 
 
-def compile_api_route(app: Any, route: Any, original: APIRoute) -> Plan:
+def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
     """Compile a FastAPI route.
 
     Args:
-        app: the application.
+        place: the application.
         route: the effective route: FastAPI's `RouteContext`, prefix and router dependencies applied.
         original: the `APIRoute` as declared.
 
@@ -167,9 +168,9 @@ def compile_api_route(app: Any, route: Any, original: APIRoute) -> Plan:
     elif route.body_field is not None and not _plain(route.strict_content_type):
         note = "strict_content_type is off"
     if note:
-        return compile_handler(app, route, original, note)
+        return compile_handler(place, route, original, note)
     overrides = route.dependency_overrides_provider
-    return Builder(app, route, dependant, overrides).build()
+    return Builder(place, route, dependant, overrides).build()
 
 
 def _limits_forms(router: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from turboapi_rs.plans.params import Native
 from turboapi_rs.plans.responses import Finish
 from turboapi_rs.plans.resume import Resumed, Tail
+from turboapi_rs.plans.routes import Place
 
 
 class Plan:
@@ -59,14 +60,15 @@ class Plan:
         )
 
 
-_tails: dict[int, Tail] = {}
+_tails: dict[tuple[int, str], Tail] = {}
 
 
-def tail_of(app: Any) -> Tail:
-    """The outer layers of an application, made once."""
-    tail = _tails.get(id(app))
-    if tail is None or tail.app is not app:
-        tail = _tails[id(app)] = Tail(app)
+def tail_of(place: Place) -> Tail:
+    """The outer layers of an application, made once for each place where it stands."""
+    key = (id(place.app), place.prefix)
+    tail = _tails.get(key)
+    if tail is None or tail.place.app is not place.app or tail.place.root is not place.root:
+        tail = _tails[key] = Tail(place)
     return tail
 
 

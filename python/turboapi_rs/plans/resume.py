@@ -20,23 +20,32 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from turboapi_rs.plans import unwind
+from turboapi_rs.plans.routes import Place
 
 _KEY = "turboapi.resumed"
 
 
-def prepare(scope: Any, app: Any, route: Any, path_params: dict[str, str]) -> None:
+def prepare(scope: Any, place: Place, route: Any, path_params: dict[str, str] | None = None) -> None:
     """Put into a scope what FastAPI's routers would have.
 
     Args:
-        scope: of the request.
-        app: the application.
+        scope: of the request, as the server made it.
+        place: the application.
         route: the effective route.
-        path_params: as text.
+        path_params: as text; those of the scope's path when not given.
     """
+    app, root, prefix = place
+    if root.root_path:
+        scope["root_path"] = root.root_path
+    if prefix:
+        outer = scope["root_path"]
+        scope["app_root_path"], scope["root_path"] = outer, outer + prefix
+    if path_params is None:
+        match = route.path_regex.match(get_route_path(scope))
+        path_params = match.groupdict() if match else {}
     convertors = route.param_convertors
-    if app.root_path:
-        scope["root_path"] = app.root_path
-    scope["app"], scope["router"], scope["endpoint"] = app, app.router, route.endpoint
+    # The first router that a request comes to stays its router, as in Starlette.
+    scope["app"], scope["router"], scope["endpoint"] = app, root.router, route.endpoint
     scope["route"] = route.original_route
     scope["path_params"] = {name: convertors[name].convert(value) for name, value in path_params.items()}
 
@@ -47,9 +56,9 @@ class Tail:
     Threads: the stack is made at start, on one thread; read by all.
     """
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
-        outer = copy.copy(app)
+    def __init__(self, place: Place) -> None:
+        self.place, self.app = place, place.app
+        outer = copy.copy(self.app)
         outer.router = _resume
         self.stack = outer.build_middleware_stack()
 
@@ -101,9 +110,6 @@ class Resumed:
     async def here(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer, in the task that ran the plan."""
         if "endpoint" not in scope:
-            if self.tail.app.root_path:
-                scope["root_path"] = self.tail.app.root_path
-            match = self.route.path_regex.match(get_route_path(scope))
-            prepare(scope, self.tail.app, self.route, match.groupdict() if match else {})
+            prepare(scope, self.tail.place, self.route)
         scope[_KEY] = self
         await self.tail.stack(scope, receive, send)

@@ -11,12 +11,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Versions of FastAPI whose routes are compiled: the first, and the first that is beyond.
 #:
 #: The parity suite runs on the lowest and on the newest of them.
 TESTED_FASTAPI = ((0, 159), (0, 166))
+
+
+class Place(NamedTuple):
+    """An application, and where it stands.
+
+    Attributes:
+        app: whose routes they are.
+        root: the outermost application, which the server runs; `app` itself, unless that is mounted.
+        prefix: the path below which `app` is mounted, through all mounts; empty where it is not.
+    """
+
+    app: Any
+    root: Any
+    prefix: str
 
 
 class NotCompiled(Exception):
@@ -35,6 +49,8 @@ class Entry:
     prefix: bool = False
     allow: str = ""
     is_held: bool = True
+    #: Of a mounted application, whose mount has an entry behind those of its routes.
+    is_inner: bool = False
 
     def allowed(self) -> tuple[str, str]:
         """Pattern and value of `Allow`, for requests that no route takes."""
@@ -93,12 +109,44 @@ def read_app(app: Any, *, root_path: str = "") -> Found | None:
 
         found.middleware = middleware.read(app).native
     found.answers_unmatched = not against and _has_plain_endings(app)
-    for route in _effective(app):
+    found.entries = list(_entries(Place(app, app, ""), against))
+    return found
+
+
+def _entries(place: Place, against: str) -> Iterator[Entry]:
+    """The routes of an application, each mounted application's before its mount."""
+    from starlette.routing import Mount, WebSocketRoute
+
+    for route in _effective(place.app):
         if isinstance(route.original_route, WebSocketRoute):
             # No HTTP request reaches it.
             continue
-        found.entries.append(_entry(app, route, against))
-    return found
+        if isinstance(route._effective_route, Mount):
+            yield from _mounted(place, route._effective_route, against)
+        yield _entry(place, route, against)
+
+
+def _mounted(place: Place, mount: Any, against: str) -> Iterator[Entry]:
+    """The routes of an application of FastAPI's that is mounted as it is."""
+    from starlette.routing import Mount
+
+    app = mount.app
+    if type(mount) is not Mount or _fastapi_class(app) is None or not any(mount is one for one in place.app.routes):
+        return
+    if not mount.path or set(mount.param_convertors) != {"path"}:
+        return
+    for entry in _entries(Place(app, place.root, place.prefix + mount.path), against or _against_mounted(place, app)):
+        entry.is_inner = True
+        yield entry
+
+
+def _against_mounted(place: Place, app: Any) -> str:
+    """What stands against compiling the routes of a mounted application; empty when nothing does."""
+    if place.root.root_path or app.root_path:
+        return "an application is mounted where a root_path is set"
+    if app.user_middleware:
+        return f"the mounted application has middleware of its own ({app.user_middleware[0].cls.__name__})"
+    return _against_app(app, "")
 
 
 def _fastapi_class(app: Any) -> type | None:
@@ -191,12 +239,12 @@ def _effective(app: Any) -> Iterator[Any]:
     yield from iter_route_contexts(app.router.routes)
 
 
-def _entry(app: Any, route: Any, against: str) -> Entry:
+def _entry(place: Place, route: Any, against: str) -> Entry:
     from fastapi.routing import APIRoute
     from starlette.routing import Mount, Route
 
     endpoint = route.endpoint if hasattr(route._effective_route, "endpoint") else None
-    entry = Entry(route.path or "", frozenset(route.methods or ()), name_of(endpoint))
+    entry = Entry(place.prefix + (route.path or ""), frozenset(route.methods or ()), name_of(endpoint))
     # In the order of FastAPI's own set, which is what its answer has.
     entry.allow = ", ".join(route.methods or ())
     original = route.original_route
@@ -204,9 +252,9 @@ def _entry(app: Any, route: Any, against: str) -> Entry:
         entry.prefix, entry.name = True, type(route._effective_route.app).__name__
         entry.reason = f"a mounted application ({entry.name})"
         return entry
-    if not isinstance(original, (APIRoute, Route)) or not entry.path:
+    if not isinstance(original, (APIRoute, Route)) or not route.path:
         entry.reason = f"a {type(original).__name__} is not compiled"
-        entry.prefix = entry.path == ""
+        entry.prefix = entry.path == place.prefix
         return entry
     if against:
         entry.reason = against
@@ -215,9 +263,9 @@ def _entry(app: Any, route: Any, against: str) -> Entry:
 
     try:
         if isinstance(original, APIRoute):
-            entry.plan = compile_api_route(app, route, original)
+            entry.plan = compile_api_route(place, route, original)
         else:
-            entry.plan = compile_starlette_route(app, route)
+            entry.plan = compile_starlette_route(place, route)
     except NotCompiled as reason:
         entry.reason = str(reason)
     except Exception as error:  # Whatever it is, FastAPI says so itself, when the route is asked.

@@ -31,7 +31,7 @@ from turboapi_rs.plans.params import Native
 from turboapi_rs.plans.plan import deliver
 from turboapi_rs.plans.responses import new_response
 from turboapi_rs.plans.resume import Resumed, prepare
-from turboapi_rs.plans.routes import NotCompiled
+from turboapi_rs.plans.routes import NotCompiled, Place
 
 
 def indented(lines: list[str]) -> list[str]:
@@ -51,8 +51,8 @@ class Source:
         is_task: it is a coroutine function.
     """
 
-    def __init__(self, app: Any, route: Any, overrides: Any) -> None:
-        self.app, self.route, self.overrides = app, route, overrides
+    def __init__(self, place: Place, route: Any, overrides: Any) -> None:
+        self.place, self.route, self.overrides = place, route, overrides
         self.names: dict[str, Any] = {
             "UNDEFINED": PydanticUndefined, "FALLBACK": NotImplemented, "ValidationError": ValidationError,
             "drive": drive, "copy_context": copy_context, "deepcopy": copy.deepcopy, "unwind": unwind.unwind,
@@ -88,7 +88,8 @@ class Source:
 
     def _fallback(self) -> str:
         if self.is_task:
-            return f"return None if reply.refuse() else await {self._name(self.app, 'app')}(scope, receive, send)"
+            root = self._name(self.place.root, "root")
+            return f"return None if reply.refuse() else await {root}(scope, receive, send)"
         return "return FALLBACK"
 
     def _name(self, value: Any, hint: str) -> str:

@@ -12,8 +12,10 @@ from typing import Any
 
 
 def lists_of(router: Any) -> list[list[Any]]:
-    """The lists of routes of a router and of those that it includes, its own first."""
+    """The lists of routes of a router and of those that it includes or mounts, its own first."""
+    from fastapi import FastAPI
     from fastapi.routing import _IncludedRouter
+    from starlette.routing import Mount
 
     found: list[list[Any]] = []
 
@@ -24,6 +26,8 @@ def lists_of(router: Any) -> list[list[Any]]:
         for route in router.routes:
             if isinstance(route, _IncludedRouter):
                 walk(route.original_router)
+            elif isinstance(route, Mount) and isinstance(route.app, FastAPI):
+                walk(route.app.router)
 
     walk(router)
     return found

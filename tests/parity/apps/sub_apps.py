@@ -1,8 +1,13 @@
 """Sub-applications: mounted FastAPI apps, Starlette routes, nested mounts, a proxy's root_path, hosts."""
 
+from collections.abc import AsyncIterable
+from typing import Annotated
+
 from a2wsgi import WSGIMiddleware
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Form, HTTPException, Query, Request
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from pydantic import BaseModel
 from starlette.routing import Host, Mount, Route, Router
 
 app = FastAPI()
@@ -128,3 +133,146 @@ def served_app(request: Request):
 
 
 SERVER = {"served": {"root_path": "/behind"}}
+
+
+class Odd(Exception):
+    """Handled by the mounted application alone."""
+
+
+class Thing(BaseModel):
+    size: int
+
+
+part = FastAPI()
+outer = FastAPI(dependencies=[Depends(lambda: None)])
+told: list[str] = []
+
+
+@outer.get("/outer/{n}")
+async def read_outer(n: int):
+    return {"n": n}
+
+
+@outer.get("/part/taken")
+async def taken():
+    return {"taken": "before the mount"}
+
+
+@outer.post("/part/half")
+async def half():
+    return {"half": "another method"}
+
+
+@part.get("/half")
+async def part_half():
+    return {"half": "the mount's"}
+
+
+@part.get("/taken")
+async def part_taken():
+    return {"taken": "never"}
+
+
+@part.get("/scope/{name:path}")
+async def part_scope(name: str, request: Request):
+    scope = request.scope
+    return {
+        "root_path": scope["root_path"],
+        "app_root_path": scope.get("app_root_path"),
+        "path": scope["path"],
+        "raw_path": scope["raw_path"].decode(),
+        "params": scope["path_params"],
+        "apps": [scope["app"] is part, scope["router"] is outer.router, scope["route"].path],
+        "endpoint": scope["endpoint"].__name__,
+        "url": str(request.url),
+        "base_url": str(request.base_url),
+        "link": str(request.url_for("read_outer", n=3)),
+    }
+
+
+@part.get("/same/{name}")
+async def part_same(name: str, q: list[int] = Query(default=[])):
+    return {"name": name, "q": q}
+
+
+@part.post("/things")
+async def part_things(thing: Thing, tasks: BackgroundTasks) -> Thing:
+    tasks.add_task(told.append, "thing")
+    return thing
+
+
+@part.post("/form")
+async def part_form(name: Annotated[str, Form()]):
+    return {"name": name}
+
+
+@part.get("/raises/{status}")
+async def part_raises(status: int):
+    raise HTTPException(status, "refused", headers={"x-part": "1"})
+
+
+@part.get("/odd")
+def part_odd():
+    raise Odd
+
+
+@part.exception_handler(Odd)
+async def on_odd(request: Request, error: Odd):
+    return JSONResponse({"root_path": request.scope["root_path"], "url": str(request.url)}, status_code=418)
+
+
+@part.get("/wrong")
+async def part_wrong() -> Thing:
+    return {"size": "none"}
+
+
+async def opened(request: Request):
+    yield request.scope["root_path"]
+
+
+@part.get("/opened")
+async def part_opened(root_path: Annotated[str, Depends(opened)], link: str = ""):
+    return {"root_path": root_path}
+
+
+@part.get("/lines")
+async def part_lines() -> AsyncIterable[Thing]:
+    for size in range(3):
+        yield Thing(size=size)
+
+
+@part.get("/streamed")
+async def part_streamed(request: Request):
+    async def pieces():
+        yield request.scope["root_path"]
+        yield "!"
+
+    return StreamingResponse(pieces(), media_type="text/plain")
+
+
+def overridden():
+    return "as declared"
+
+
+@part.get("/overridden")
+async def part_overridden(value: Annotated[str, Depends(overridden)]):
+    return {"value": value}
+
+
+part.dependency_overrides[overridden] = lambda: "overridden"
+router = APIRouter(prefix="/included")
+
+
+@router.get("/{n}")
+async def included(n: int, request: Request):
+    return {"n": n, "route": request.scope["route"].path}
+
+
+part.include_router(router)
+gzipped = FastAPI()
+gzipped.add_middleware(GZipMiddleware, minimum_size=1)
+gzipped.include_router(router)
+outer.mount("/part", part)
+outer.mount("/zipped", gzipped)
+outer.mount("/tenant/{tenant}", part)
+outer.mount("/again/and", part)

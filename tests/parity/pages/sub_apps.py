@@ -2,6 +2,9 @@
 
 from ..case import get, page, request
 
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
 CASES = (
     *page(
         "Sub Applications",
@@ -25,6 +28,43 @@ CASES = (
         get("a Starlette route in a mount", "/plain/x/y/z"),
         get("a bare ASGI app", "/bare/a%20b/c?d=e"),
         get("a host's own routes", "/", headers={"host": "blue.example.org"}),
+    ),
+    *page(
+        "Sub Applications",
+        "sub_apps:outer",
+        get("a scope below a mount", "/part/scope/a%20b/%C3%A9?q=1"),
+        get("a scope below another mount of the same app", "/again/and/scope/a"),
+        get("a scope below a mount with a parameter", "/tenant/blue/scope/a"),
+        get("an escaped mount", "/%70art/scope/a"),
+        get("a parameter and a list below a mount", "/part/same/x?q=1&q=2"),
+        get("a wrong list below a mount", "/part/same/x?q=1&q=y"),
+        request("a body below a mount", "POST", "/part/things", headers=JSON, body=b'{"size": 3}'),
+        request("a wrong body below a mount", "POST", "/part/things", headers=JSON, body=b'{"size": "x"}'),
+        request("no JSON below a mount", "POST", "/part/things", headers=JSON, body=b"{"),
+        request("no body below a mount", "POST", "/part/things"),
+        request("a form below a mount", "POST", "/part/form", headers=FORM, body=b"name=a"),
+        request("a form without its field below a mount", "POST", "/part/form", headers=FORM, body=b"other=a"),
+        get("a refusal below a mount", "/part/raises/404"),
+        get("a refusal without a body below a mount", "/part/raises/304"),
+        get("a handler of the mounted app", "/part/odd"),
+        get("a result that does not fit below a mount", "/part/wrong"),
+        get("a dependency with yield below a mount", "/part/opened"),
+        get("lines below a mount", "/part/lines"),
+        get("a stream below a mount", "/part/streamed"),
+        get("an override below a mount", "/part/overridden"),
+        get("an included router below a mount", "/part/included/3"),
+        get("a wrong parameter of an included router below a mount", "/part/included/x"),
+        get("a route before the mount", "/part/taken"),
+        get("a route before the mount, of another method", "/part/half"),
+        request("a method of a route before the mount", "POST", "/part/half"),
+        request("HEAD below a mount", "HEAD", "/part/same/x"),
+        request("DELETE below a mount", "DELETE", "/part/same/x"),
+        get("a slash too many below a mount", "/part/same/x/"),
+        get("nothing below a mount", "/part/same"),
+        get("the docs of a mounted app", "/part/docs"),
+        get("the schema of a mounted app", "/part/openapi.json"),
+        get("the schema of an app mounted again", "/again/and/openapi.json"),
+        get("a mounted app with middleware", "/zipped/included/3", headers={"accept-encoding": "gzip"}),
     ),
     *page(
         "Including WSGI",
