@@ -78,6 +78,18 @@ def test_plans_give_way_to_routes_that_changed(change, path, before, after, aski
     assert capfd.readouterr().err.count("routes were changed while serving") == 1
 
 
+@pytest.mark.parametrize("index", [0, 1], ids=["before", "behind"])
+def test_route_added_to_a_mounted_application_is_found(asking, index):
+    app, mounted = FastAPI(openapi_url=None), FastAPI(openapi_url=None)
+    mounted.add_api_route("/items", old)
+    app.mount("/part", mounted)
+    ask = asking(app)
+    assert ask("/part/items") == b'"old"'
+    mounted.router.routes.insert(index, APIRoute("/items", new))
+    mounted.router.routes.append(APIRoute("/more", new))
+    assert [ask("/part/items"), ask("/part/more")] == [b'"new"' if index == 0 else b'"old"', b'"new"']
+
+
 def test_plans_stay_when_a_route_is_added_behind_them(asking, capfd):
     app = FastAPI(openapi_url=None)
     app.add_api_route("/first", old)

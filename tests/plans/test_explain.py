@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Form, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from turboapi_rs import plans
 from turboapi_rs.cli import main
 from turboapi_rs.plans import routes
@@ -59,7 +60,7 @@ class _Router(APIRouter):
     pass
 
 
-def test_root_path_of_the_application_leaves_routes_direct_and_that_of_the_server_does_not():
+def test_root_path_of_the_application_or_of_the_server_leaves_routes_direct():
     app = FastAPI(openapi_url=None, root_path="/prefix")
 
     @app.get("/")
@@ -68,7 +69,52 @@ def test_root_path_of_the_application_leaves_routes_direct_and_that_of_the_serve
 
     assert rows_of(app)["/"].kind == "direct"
     (row,) = plans.explain(app, root_path="/outer")
-    assert (row.kind, row.reason) == ("asgi", "the server has a root_path (--root-path): FastAPI finds routes below it")
+    assert (row.kind, row.reason) == ("asgi", "both the server (--root-path) and the application have a root_path")
+    app.root_path = ""
+    (row,) = plans.explain(app, root_path="/outer")
+    assert row.kind == "direct"
+
+
+def test_routes_of_a_mounted_application_are_compiled_before_its_mount():
+    app, mounted, deeper = FastAPI(openapi_url=None), FastAPI(openapi_url=None), FastAPI(openapi_url=None)
+
+    @deeper.get("/items/{n}")
+    async def items(n: int):
+        return n
+
+    mounted.mount("/deeper", deeper)
+    app.mount("/part", mounted)
+    app.mount("/of/{tenant}", deeper)
+    assert [(row.path, row.kind) for row in plans.explain(app)] == [
+        ("/part/deeper/items/{n}", "direct"),
+        ("/part/deeper", "asgi"),
+        ("/part", "asgi"),
+        ("/of/{tenant}", "asgi"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "outer", "reason"),
+    [
+        ({"root_path": "/r"}, {}, "an application is mounted where a root_path is set"),
+        ({}, {"root_path": "/r"}, "an application is mounted where a root_path is set"),
+        (
+            {"middleware": [Middleware(CORSMiddleware)]},
+            {},
+            "the mounted application has middleware of its own (CORSMiddleware)",
+        ),
+    ],
+)
+def test_mounted_application_that_is_not_compiled_says_why(settings, outer, reason):
+    app, mounted = FastAPI(openapi_url=None, **outer), FastAPI(openapi_url=None, **settings)
+
+    @mounted.get("/")
+    async def root():
+        return {}
+
+    app.mount("/part", mounted)
+    row, _ = plans.explain(app)
+    assert (row.path, row.kind, row.reason) == ("/part/", "asgi", reason)
 
 
 def test_known_middleware_leaves_routes_direct():

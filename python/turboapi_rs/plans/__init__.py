@@ -28,7 +28,7 @@ def install(core: Any, app: Any, *, root_path: str = "") -> None:
     Args:
         core: the native server, not started.
         app: a FastAPI application, or any other, for which nothing is done.
-        root_path: the server's own prefix. With one, nothing is compiled. (The application's own is taken off.)
+        root_path: the server's own prefix, which comes before every path. (The application's own is taken off.)
 
     Threads: call on one thread, before the server is started.
     """

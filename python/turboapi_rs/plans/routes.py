@@ -88,7 +88,12 @@ class Found:
 
 
 def read_app(app: Any, *, root_path: str = "") -> Found | None:
-    """Read the routes of an application; None when it is not FastAPI's."""
+    """Read the routes of an application; None when it is not FastAPI's.
+
+    Args:
+        app: any application.
+        root_path: the server's own, which it puts before every path: what routes are found by does not change.
+    """
     fastapi_app = _fastapi_class(app)
     if fastapi_app is None:
         return None
@@ -187,8 +192,8 @@ def _against_app(app: Any, root_path: str) -> str:
             return f"{type(app).__name__} overrides {name}"
     if type(app.router) is not APIRouter:
         return f"the router is a {type(app.router).__name__}"
-    if root_path:
-        return "the server has a root_path (--root-path): FastAPI finds routes below it"
+    if root_path and app.root_path:
+        return "both the server (--root-path) and the application have a root_path"
     if getattr(app, "max_body_size", None) is not None:
         return "max_body_size is set on the application"
     if app.user_middleware:

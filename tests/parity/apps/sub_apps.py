@@ -124,16 +124,6 @@ async def proxied_link(request: Request):
 
 proxied.mount("/sub", sub)
 
-served = FastAPI(servers=[{"url": "https://stag.example.com"}], root_path_in_servers=True)
-
-
-@served.get("/app")
-def served_app(request: Request):
-    return {"root_path": request.scope.get("root_path"), "url": str(request.url), "path": request.scope["path"]}
-
-
-SERVER = {"served": {"root_path": "/behind"}}
-
 
 class Odd(Exception):
     """Handled by the mounted application alone."""
@@ -276,3 +266,45 @@ outer.mount("/part", part)
 outer.mount("/zipped", gzipped)
 outer.mount("/tenant/{tenant}", part)
 outer.mount("/again/and", part)
+
+served = FastAPI(servers=[{"url": "https://stag.example.com"}], root_path_in_servers=True)
+
+
+@served.get("/app")
+def served_app(request: Request):
+    return {"root_path": request.scope.get("root_path"), "url": str(request.url), "path": request.scope["path"]}
+
+
+@served.get("/items/{n}")
+async def served_item(n: int, request: Request):
+    return {"n": n, "link": str(request.url_for("served_app")), "base": str(request.base_url)}
+
+
+@served.get("/plain/{n}")
+async def served_plain(n: int):
+    return {"n": n}
+
+
+@served.post("/things")
+async def served_things(thing: Thing) -> Thing:
+    return thing
+
+
+@served.get("/slash/")
+async def served_slash():
+    return {}
+
+
+@served.get("/odd")
+async def served_odd():
+    raise Odd
+
+
+@served.exception_handler(Odd)
+async def on_served_odd(request: Request, error: Odd):
+    return JSONResponse({"root_path": request.scope["root_path"], "url": str(request.url)}, status_code=418)
+
+
+served.mount("/part", part)
+
+SERVER = {"served": {"root_path": "/behind"}}
