@@ -14,7 +14,7 @@ use std::time::Duration;
 use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
 use turboapi::dispatch::{
-    App, AppFactory, Earned, FormLimits, LoopPlacement, Pin, RouteSpec, Table, Thresholds,
+    App, AppFactory, Earned, FormLimits, LiveApp, LoopPlacement, Pin, RouteSpec, Table, Thresholds,
 };
 use turboapi::http1::{Conn, Event, HttpDate, Limits};
 use turboapi::interp::{BaseContext, Held};
@@ -99,7 +99,7 @@ fn dispatch(c: &mut Criterion) {
             forms: FormLimits::default(),
         }
     });
-    let factory = AppFactory(Arc::new(app));
+    let factory = AppFactory(LiveApp::new(app));
     // Worker 1 of 2: one without the event loop, which this route does not need.
     let service = factory
         .make(WorkerContext { worker: 1, workers: 2, offload: Offload::new(Arc::new(NoPool)) })

@@ -6,6 +6,7 @@ pub mod bytes_ext;
 pub mod error;
 pub mod files;
 pub mod http1;
+pub mod invariants;
 pub mod middleware;
 pub mod multipart;
 pub mod router;

@@ -7,8 +7,8 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LoopPlacement, Param, Pin,
-    RouteSpec, ScalarType, Source, Table, Thresholds, Watch,
+    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LiveApp, LoopPlacement, Param,
+    Pin, RouteSpec, ScalarType, Source, Table, Thresholds, Watch,
 };
 use crate::files::Symlinks;
 use crate::http1::Limits;
@@ -56,6 +56,8 @@ pub struct CoreServer {
     state: Mutex<State>,
     middleware: Mutex<Option<Arc<Stack>>>,
     stop: Mutex<Option<StopHandle>>,
+    /// The application, while it is served from the main interpreter.
+    live: Mutex<Option<Arc<LiveApp>>>,
     /// `cut` was called before there was anything to cut.
     is_cut: AtomicBool,
     is_running: AtomicBool,
@@ -105,6 +107,7 @@ impl CoreServer {
             middleware: Mutex::default(),
             state: Mutex::new(State::Open { table: Box::default(), asgi: None, isolated: None }),
             stop: Mutex::new(None),
+            live: Mutex::default(),
             is_cut: AtomicBool::new(false),
             is_running: AtomicBool::new(false),
         })
@@ -234,13 +237,42 @@ impl CoreServer {
         body: Vec<u8>,
         headers: Vec<(String, String)>,
     ) -> PyResult<()> {
-        if !(200..=599).contains(&status) {
-            return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
-        }
-        let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let response = StaticResponse::render(status, content_type, pairs, Bytes::from(body))
-            .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;
+        let response = render_static(status, content_type, body, &headers)?;
         self.with_table(|table| table.add_static(path, response))
+    }
+
+    /// Puts another response, rendered now, in the place of the one that was added for that path, while it is served.
+    fn publish_static(
+        &self,
+        path: &str,
+        status: u16,
+        content_type: &str,
+        body: Vec<u8>,
+        headers: Vec<(String, String)>,
+    ) -> PyResult<()> {
+        let response = render_static(status, content_type, body, &headers)?;
+        match self.live()?.publish(path, response) {
+            true => Ok(()),
+            false => Err(PyValueError::new_err(format!("{path} has no static response"))),
+        }
+    }
+
+    /// Serves by the routes of another server, which was not started, from now on. That one can then not be started.
+    fn take_routes(&self, py: Python<'_>, other: &CoreServer) -> PyResult<()> {
+        let live = self.live()?;
+        let table = match std::mem::replace(&mut *other.state.lock(), State::Closed) {
+            State::Open { table, asgi: None, isolated: None } => *table,
+            unfit => {
+                *other.state.lock() = unfit;
+                return Err(PyRuntimeError::new_err(
+                    "the routes are not those of a Server that was not started",
+                ));
+            }
+        };
+        live.replace(py, table).map_err(PyRuntimeError::new_err)?;
+        let earned = std::mem::take(&mut *other.earned.lock());
+        *self.earned.lock() = earned;
+        Ok(())
     }
 
     /// Serves the files of a folder below a prefix.
@@ -327,7 +359,11 @@ impl CoreServer {
         };
         let mut config = self.config.clone();
         let started = match isolated {
-            None => py.detach(|| self.launch(config, AppFactory(Arc::new(app)))),
+            None => {
+                let live = LiveApp::new(app);
+                *self.live.lock() = Some(live.clone());
+                py.detach(|| self.launch(config, AppFactory(live)))
+            }
             Some(source) => {
                 drop(app);
                 // What PyO3 makes when it first looks at an exception is made here, in the main interpreter.
@@ -369,6 +405,7 @@ impl CoreServer {
         let State::Running(server) = state else { return Ok(()) };
         let ended = py.detach(move || server.join());
         *self.offload.lock() = None;
+        *self.live.lock() = None;
         self.is_running.store(false, Ordering::Release);
         ended.map_err(PyRuntimeError::new_err)
     }
@@ -439,12 +476,32 @@ impl CoreServer {
         Ok(Arc::new(Earned::new(method, path, handler, pin, self.thresholds)))
     }
 
+    fn live(&self) -> PyResult<Arc<LiveApp>> {
+        self.live.lock().clone().ok_or_else(|| {
+            PyRuntimeError::new_err("the server does not run, or each of its workers has its own application")
+        })
+    }
+
     fn with_table(&self, add: impl FnOnce(&mut Table) -> Result<(), RouteFault>) -> PyResult<()> {
         match &mut *self.state.lock() {
             State::Open { table, .. } => add(table).map_err(|fault| PyValueError::new_err(fault.to_string())),
             _ => Err(PyRuntimeError::new_err("the server was started already")),
         }
     }
+}
+
+fn render_static(
+    status: u16,
+    content_type: &str,
+    body: Vec<u8>,
+    headers: &[(String, String)],
+) -> PyResult<StaticResponse> {
+    if !(200..=599).contains(&status) {
+        return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
+    }
+    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    StaticResponse::render(status, content_type, pairs, Bytes::from(body))
+        .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))
 }
 
 fn route_state<'py>(py: Python<'py>, earned: &Earned) -> PyResult<Bound<'py, PyDict>> {

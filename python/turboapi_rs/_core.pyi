@@ -97,6 +97,10 @@ class CoreServer:
     def static_response(
         self, path: str, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]]
     ) -> None: ...
+    def publish_static(
+        self, path: str, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]]
+    ) -> None: ...
+    def take_routes(self, other: CoreServer) -> None: ...
     def static_files(
         self,
         prefix: str,

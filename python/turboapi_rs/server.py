@@ -192,27 +192,90 @@ class Server:
             >>> server = Server()
             >>> server.static_response("/health", "ok")
         """
-        if not path.startswith("/") or "{" in path:
-            raise ValueError(f"path {path!r}: a static response has an absolute path without parameters")
-        if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
-            raise ValueError(f"status {status!r} is outside 200..=599")
-        if not isinstance(body, (bytes, bytearray, memoryview, str)):
-            raise TypeError(f"a static body is bytes or str, not {type(body).__name__}")
-        data = body.encode() if isinstance(body, str) else bytes(body)
-        if len(data) > MAX_STATIC_BYTES:
-            raise ValueError(f"a static body of {len(data)} bytes is larger than {MAX_STATIC_BYTES}")
-        if content_type is None:
-            content_type = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
-        pairs = list((headers or {}).items())
-        pairs += cache_control(max_age)
+        rendered = _static(path, body, status, content_type, headers, max_age)
 
         def install(core: CoreServer) -> None:
             try:
-                core.static_response(path, status, content_type, data, pairs)
+                core.static_response(path, *rendered)
             except ValueError as error:
                 raise ValueError(f"static response {path}: {error}") from None
 
         self._add("GET", path, install)
+
+    def publish(
+        self,
+        path: str,
+        body: bytes | str,
+        *,
+        status: int = 200,
+        content_type: str | None = None,
+        headers: dict[str, str] | None = None,
+        max_age: float = 0,
+    ) -> None:
+        """Replace the static response of `path` while the server runs.
+
+        The new one is rendered first and put in place whole: each request gets the old one or the new one. The next
+        `start` begins with what `static_response` was given.
+
+        Args:
+            path: as `static_response` was given it; the others as for `static_response`.
+
+        Raises:
+            ValueError, TypeError: as `static_response`, or the path has no static response.
+            RuntimeError: the server does not run.
+
+        Threads: any, also handlers.
+
+        Example:
+            >>> server = Server()
+            >>> server.static_response("/motd", "good morning")
+            >>> import urllib.request
+            >>> with server.start(port=0, workers=1):
+            ...     server.publish("/motd", "good evening")
+            ...     urllib.request.urlopen(server.url + "/motd").read()
+            b'good evening'
+        """
+        self._running().core.publish_static(path, *_static(path, body, status, content_type, headers, max_age))
+
+    def take_routes(self, other: Server) -> None:
+        """Serve by the routes and static responses of another `Server`, in place of all of one's own, while running.
+
+        Each request is answered by one table of routes, the one that was there when its head was read; those before it
+        are let go of when the last of their requests has ended. The next `start` begins with one's own routes again.
+
+        Args:
+            other: routes in the making; it stays as it is, and may go on to make further ones.
+
+        Raises:
+            ValueError: as `start`: a pattern of `other` is malformed, or one takes all paths of a later one.
+            RuntimeError: the server does not run.
+
+        Threads: any, also handlers. Of two calls at once the one that ends last counts.
+
+        Example:
+            >>> server, night = Server(), Server()
+            >>> @server.get("/")
+            ... def day():
+            ...     return "day"
+            >>> @night.get("/")
+            ... def moon():
+            ...     return "night"
+            >>> import urllib.request
+            >>> with server.start(port=0, workers=1):
+            ...     server.take_routes(night)
+            ...     urllib.request.urlopen(server.url).read()
+            b'night'
+        """
+        serving = self._running()
+        made = CoreServer(serving.config.to_core())
+        other.install(made)
+        serving.core.take_routes(made)
+
+    def _running(self) -> Serving:
+        serving = self._serving
+        if serving is None or not serving.is_running:
+            raise RuntimeError("the server does not run")
+        return serving
 
     def static_files(
         self,
@@ -399,6 +462,31 @@ class Server:
     def _release(self) -> None:
         with self._lock:
             self._holders -= 1
+
+
+def _static(
+    path: str,
+    body: bytes | str,
+    status: int,
+    content_type: str | None,
+    headers: dict[str, str] | None,
+    max_age: float,
+) -> tuple[int, str, bytes, list[tuple[str, str]]]:
+    """Check a static response; give what the native server renders."""
+    if not path.startswith("/") or "{" in path:
+        raise ValueError(f"path {path!r}: a static response has an absolute path without parameters")
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+        raise ValueError(f"status {status!r} is outside 200..=599")
+    if not isinstance(body, (bytes, bytearray, memoryview, str)):
+        raise TypeError(f"a static body is bytes or str, not {type(body).__name__}")
+    data = body.encode() if isinstance(body, str) else bytes(body)
+    if len(data) > MAX_STATIC_BYTES:
+        raise ValueError(f"a static body of {len(data)} bytes is larger than {MAX_STATIC_BYTES}")
+    if content_type is None:
+        content_type = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
+    pairs = list((headers or {}).items())
+    pairs += cache_control(max_age)
+    return status, content_type, data, pairs
 
 
 def make_serving(app: Any, config: ServerConfig, *, is_own: bool = False, fds: list[int] | None = None) -> Serving:

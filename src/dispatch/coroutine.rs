@@ -88,6 +88,7 @@ pub fn answer_later(
     exchange: &Arc<Exchange>,
     origin: &Origin,
 ) -> Result<(), Fault> {
+    exchange.claim(|| origin.request.clone());
     let mut scratch = Vec::new();
     match classify(result, &mut scratch)? {
         Classified::Stream(head, iterator) => {

@@ -86,6 +86,7 @@ impl Away {
         exchange: &Arc<Exchange>,
         origin: &Origin,
     ) -> Result<(), Fault> {
+        exchange.claim(|| origin.request.clone());
         let mut scratch = Vec::new();
         match classify(result, &mut scratch)? {
             Classified::Stream(head, iterator) => {

@@ -1,17 +1,19 @@
 //! Routes as they are declared, and the table that finds them.
 //!
 //! Owns: [`RouteSpec`] (what a handler wants) and [`Table`] (patterns to targets). Does not own: finding (`router`).
-//! Rule: a table is built once, before the workers start, and never written again.
+//! Rule: a table is built once, before workers see it, and never written again; another one may take its place (`live`).
 
 use super::call_plan::PlanSpec;
 use super::earned::Earned;
 use super::file_route::FileRoute;
 use super::watch::Watch;
 use crate::interp::{self, Held};
+use crate::invariants::Stamp;
 use crate::router::{Found, RouteFault, Router};
-use crate::static_cache::StaticResponse;
+use crate::static_cache::{StaticCell, StaticResponse};
 use bytes::Bytes;
 use pyo3::prelude::*;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Type of a scalar parameter.
@@ -83,7 +85,7 @@ impl RouteSpec {
 #[derive(Clone, Debug)]
 pub enum Target {
     /// A response rendered beforehand.
-    Static(Arc<StaticResponse>),
+    Static(Arc<StaticCell>),
     /// The raw route of that index.
     Handler(u32),
     /// The call plan of that index.
@@ -104,6 +106,10 @@ pub struct Table {
     watch: Option<Watch>,
     /// The `root_path` of a framework: paths may, or may not, begin with it.
     root_path: String,
+    /// Which table this is.
+    pub(super) stamp: Stamp,
+    /// Static responses by path.
+    cells: HashMap<String, Arc<StaticCell>>,
 }
 
 /// What becomes of requests that no route takes, where the routes are a framework's.
@@ -225,7 +231,20 @@ impl Table {
     /// # Errors
     /// As [`Table::add_route`].
     pub fn add_static(&mut self, path: &str, response: StaticResponse) -> Result<(), RouteFault> {
-        self.router.insert("GET", path, Target::Static(Arc::new(response)))
+        let cell = Arc::new(StaticCell::new(response));
+        self.router.insert("GET", path, Target::Static(cell.clone()))?;
+        self.cells.insert(path.to_owned(), cell);
+        Ok(())
+    }
+
+    /// The place of the static response that was added for a path.
+    pub(super) fn cell(&self, path: &str) -> Option<&StaticCell> {
+        self.cells.get(path).map(Arc::as_ref)
+    }
+
+    /// Its routes are raw ones, none of a framework's, which are watched instead (`watch`).
+    pub(super) fn is_raw(&self) -> bool {
+        self.plans.is_empty() && self.unmatched.is_none() && self.watch.is_none()
     }
 
     /// Serves a folder below a prefix, for GET and HEAD.

@@ -1,14 +1,16 @@
 //! The application as a worker serves it.
 //!
 //! Owns: [`App`] (what all workers share, read-only), [`PyService`] (one a worker), where a handler runs.
-//! Does not own: what the pieces do. Rule: each worker calls handlers of its own, and shares no object that it counts
-//! references on with another worker. Threads: `App` is shared; `Local` never leaves its worker.
+//! Does not own: what the pieces do, replacing routes (`live`). Rule: each worker calls handlers of its own, and shares no
+//! object that it counts references on with another worker; a request is called by the table that it was routed by.
+//! Threads: `App` is shared; `Local` never leaves its worker.
 
 use super::bind::{self, PathParams, Value};
 use super::coroutine;
 use super::fault::{self, Fault};
 use super::file_route::FileRoute;
 use super::form::FormLimits;
+use super::live::LiveApp;
 use super::offloaded::Away;
 use super::plan::{NoRoute, RouteSpec, Table, Target};
 use super::reply::{classify, Classified};
@@ -19,6 +21,7 @@ use crate::bytes_ext;
 use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
 use crate::http1::{RequestHead, ResponseHead};
 use crate::interp::{self, BaseContext, Held};
+use crate::invariants::{self, hold, Invariant, Stamp};
 use crate::middleware::{Seen, Stack};
 use crate::pyclasses::Request as PyRequest;
 use crate::router::Found;
@@ -78,7 +81,7 @@ pub struct App {
 }
 
 /// Makes the service of each worker.
-pub struct AppFactory(pub Arc<App>);
+pub struct AppFactory(pub Arc<LiveApp>);
 
 impl ServiceFactory for AppFactory {
     type Service = PyService;
@@ -88,26 +91,46 @@ impl ServiceFactory for AppFactory {
     }
 
     fn make(&self, worker: WorkerContext) -> Result<PyService, String> {
-        let app = self.0.clone();
-        interp::attach(|py| PyService::make(py, app, worker).map_err(|raised| interp::traceback(py, &raised)))
+        let live = self.0.clone();
+        interp::attach(|py| {
+            PyService::make(py, live, worker).map_err(|raised| interp::traceback(py, &raised))
+        })
     }
 }
 
 /// What one worker holds of its own.
 pub struct Local {
     pub(super) worker: usize,
+    pub(super) workers: usize,
     pub(super) app: Arc<App>,
-    handlers: Vec<Py<PyAny>>,
+    pub(super) handlers: Vec<Py<PyAny>>,
     pub(super) plans: Vec<Py<PyAny>>,
     pub(super) context: BaseContext,
     pub(super) home: Option<Rc<HomeLoop>>,
-    pub(super) host: Option<AsgiHost>,
-    lifespan: Option<Lifespan>,
+    pub(super) host: Option<Rc<AsgiHost>>,
+    pub(super) lifespan: Option<Rc<Lifespan>>,
     pub(super) offload: Offload,
     pub(super) scratch: RefCell<Vec<u8>>,
-    /// Pumps of async streams that run on this worker's loop.
-    streams: RefCell<HashMap<u64, Py<PyAny>>>,
-    next_stream: Cell<u64>,
+    pub(super) streams: Rc<Streams>,
+}
+
+/// Pumps of async streams that run on this worker's loop.
+#[derive(Default)]
+pub(super) struct Streams {
+    pumps: RefCell<HashMap<u64, Py<PyAny>>>,
+    next_key: Cell<u64>,
+}
+
+impl Drop for Local {
+    /// The last one of a table that was replaced goes with the last request that it routed, wherever that ends.
+    fn drop(&mut self) {
+        interp::attach(|_py| {
+            self.handlers.clear();
+            self.plans.clear();
+            (self.host, self.lifespan, self.home) = (None, None, None);
+            self.streams = Rc::default();
+        });
+    }
 }
 
 thread_local! {
@@ -116,13 +139,21 @@ thread_local! {
 
 /// One worker's service.
 pub struct PyService {
+    live: Arc<LiveApp>,
     local: RefCell<Option<Rc<Local>>>,
     startup: RefCell<Option<Arc<Progress>>>,
     shutdown: RefCell<Option<Arc<Progress>>>,
 }
 
+/// Where a request goes, and by whose word.
+pub struct Routed {
+    local: Option<Rc<Local>>,
+    stamp: Option<Stamp>,
+    route: Route,
+}
+
 /// Where a request goes.
-pub enum Route {
+enum Route {
     /// A response rendered beforehand.
     Static(Arc<StaticResponse>),
     /// A raw route and its path parameters.
@@ -140,7 +171,8 @@ pub enum Route {
 }
 
 impl PyService {
-    fn make(py: Python<'_>, app: Arc<App>, worker: WorkerContext) -> PyResult<Self> {
+    fn make(py: Python<'_>, live: Arc<LiveApp>, worker: WorkerContext) -> PyResult<Self> {
+        let app = live.latest();
         let has_home = app.placement == LoopPlacement::PerWorker || worker.worker == 0;
         let context = app.context.copy_for_worker(py)?;
         let home = if has_home {
@@ -162,26 +194,15 @@ impl PyService {
             if app.lifespan != "off" {
                 let protocol = Lifespan::new(py, &application, &app.lifespan)?;
                 state = Some(protocol.state.clone_ref(py));
-                lifespan = Some(protocol);
+                lifespan = Some(Rc::new(protocol));
             }
-            host = Some(AsgiHost::new(py, application, &app.root_path, app.proxies.clone(), state)?);
+            let hosted = AsgiHost::new(py, application, &app.root_path, app.proxies.clone(), state)?;
+            host = Some(Rc::new(hosted));
         }
-        let handlers = app
-            .table
-            .routes
-            .iter()
-            .map(|spec| own_handler(py, &spec.handler, worker.workers))
-            .collect::<PyResult<_>>()?;
-        let plans = app
-            .table
-            .plans
-            .iter()
-            .map(|spec| own_handler(py, &spec.run, worker.workers))
-            .collect::<PyResult<_>>()?;
-        app.table.routes.iter().for_each(|spec| spec.earned.prepare(worker.workers));
-        app.table.plans.iter().for_each(|spec| spec.earned.prepare(worker.workers));
+        let (handlers, plans) = own_handlers(py, &app.table, worker.workers)?;
         let local = Rc::new(Local {
             worker: worker.worker,
+            workers: worker.workers,
             app,
             handlers,
             plans,
@@ -191,11 +212,11 @@ impl PyService {
             lifespan,
             offload: worker.offload,
             scratch: RefCell::default(),
-            streams: RefCell::default(),
-            next_stream: Cell::new(0),
+            streams: Rc::default(),
         });
         LOCAL.with_borrow_mut(|slot| *slot = Some(local.clone()));
         Ok(PyService {
+            live,
             local: RefCell::new(Some(local)),
             startup: RefCell::default(),
             shutdown: RefCell::default(),
@@ -205,54 +226,35 @@ impl PyService {
     fn local(&self) -> Option<Rc<Local>> {
         self.local.borrow().clone()
     }
-}
 
-/// A worker's own copy of a plain function: calls then count references that no other worker touches.
-fn own_handler(py: Python<'_>, handler: &Py<PyAny>, workers: usize) -> PyResult<Py<PyAny>> {
-    let function_type = py.import("types")?.getattr("FunctionType")?;
-    let handler = handler.bind(py);
-    if workers < 2 || !handler.get_type().is(&function_type) {
-        return Ok(handler.clone().unbind());
-    }
-    let copy = function_type.call1((
-        handler.getattr("__code__")?,
-        handler.getattr("__globals__")?,
-        handler.getattr("__name__")?,
-        handler.getattr("__defaults__")?,
-        handler.getattr("__closure__")?,
-    ))?;
-    copy.setattr("__kwdefaults__", handler.getattr("__kwdefaults__")?)?;
-    copy.setattr("__qualname__", handler.getattr("__qualname__")?)?;
-    copy.setattr("__module__", handler.getattr("__module__")?)?;
-    Ok(copy.unbind())
-}
-
-impl Service for PyService {
-    type Route = Route;
-
-    fn route(&self, head: &RequestHead) -> Route {
-        match &*self.local.borrow() {
-            Some(local) => local.route(head),
-            None => Route::NotFound,
+    /// As `local`, of the latest application.
+    fn latest_local(&self) -> Option<Rc<Local>> {
+        let local = self.local()?;
+        if self.live.is_latest(&local.app) {
+            return Some(local);
         }
+        Some(self.take_up(local))
     }
 
-    fn body_mode(&self, route: &Route) -> BodyMode {
-        match route {
-            Route::Handler(index, _) => match &*self.local.borrow() {
-                Some(local) if local.app.table.routes[*index].streams_body() => BodyMode::Streamed,
-                _ => BodyMode::Buffered,
-            },
-            Route::Plan(index, _) => match &*self.local.borrow() {
-                Some(local) if local.app.table.plans[*index].reads_body => BodyMode::Buffered,
-                _ => BodyMode::Streamed,
-            },
-            _ => BodyMode::Streamed,
-        }
+    #[cold]
+    fn take_up(&self, local: Rc<Local>) -> Rc<Local> {
+        interp::attach(|py| match local.succeed(py, self.live.latest()) {
+            Ok(next) => {
+                LOCAL.with_borrow_mut(|slot| *slot = Some(next.clone()));
+                self.local.replace(Some(next.clone()));
+                next
+            }
+            Err(raised) => {
+                log::error!("routes that were replaced could not be taken up: {raised}");
+                local
+            }
+        })
     }
 
-    fn call(&self, route: Route, request: Request, reply: Reply<'_>) -> Outcome {
-        let Some(local) = self.local() else { return fault::answer(reply) };
+    fn answer(&self, routed: Routed, request: Request, reply: Reply<'_>) -> Outcome {
+        let Routed { local, stamp, route } = routed;
+        let Some(local) = local else { return fault::answer(reply) };
+        hold(Invariant::SwapIsWhole, || stamp == Some(local.app.table.stamp));
         if let Some(stack) = &local.app.middleware {
             let is_ours = matches!(route, Route::Plan(..) | Route::NotFound | Route::MethodNotAllowed(_));
             if is_ours && !is_websocket(&request.head) {
@@ -286,6 +288,71 @@ impl Service for PyService {
             Route::MethodNotAllowed(allow) => method_not_allowed(&local.app, &request, &allow, reply),
         }
     }
+}
+
+type OwnHandlers = (Vec<Py<PyAny>>, Vec<Py<PyAny>>);
+
+/// A worker's own handlers and plans of a table.
+pub(super) fn own_handlers(py: Python<'_>, table: &Table, workers: usize) -> PyResult<OwnHandlers> {
+    let handlers = table.routes.iter().map(|spec| own_handler(py, &spec.handler, workers));
+    let plans = table.plans.iter().map(|spec| own_handler(py, &spec.run, workers));
+    let own = (handlers.collect::<PyResult<_>>()?, plans.collect::<PyResult<_>>()?);
+    table.routes.iter().for_each(|spec| spec.earned.prepare(workers));
+    table.plans.iter().for_each(|spec| spec.earned.prepare(workers));
+    Ok(own)
+}
+
+/// A worker's own copy of a plain function: calls then count references that no other worker touches.
+fn own_handler(py: Python<'_>, handler: &Py<PyAny>, workers: usize) -> PyResult<Py<PyAny>> {
+    let function_type = py.import("types")?.getattr("FunctionType")?;
+    let handler = handler.bind(py);
+    if workers < 2 || !handler.get_type().is(&function_type) {
+        return Ok(handler.clone().unbind());
+    }
+    let copy = function_type.call1((
+        handler.getattr("__code__")?,
+        handler.getattr("__globals__")?,
+        handler.getattr("__name__")?,
+        handler.getattr("__defaults__")?,
+        handler.getattr("__closure__")?,
+    ))?;
+    copy.setattr("__kwdefaults__", handler.getattr("__kwdefaults__")?)?;
+    copy.setattr("__qualname__", handler.getattr("__qualname__")?)?;
+    copy.setattr("__module__", handler.getattr("__module__")?)?;
+    Ok(copy.unbind())
+}
+
+impl Service for PyService {
+    type Route = Routed;
+
+    fn route(&self, head: &RequestHead) -> Routed {
+        match self.latest_local() {
+            Some(local) => {
+                let (stamp, route) = (Some(local.app.table.stamp), local.route(head));
+                Routed { local: Some(local), stamp, route }
+            }
+            None => Routed { local: None, stamp: None, route: Route::NotFound },
+        }
+    }
+
+    fn body_mode(&self, routed: &Routed) -> BodyMode {
+        let Some(local) = &routed.local else { return BodyMode::Streamed };
+        match routed.route {
+            Route::Handler(index, _) if local.app.table.routes[index].streams_body() => BodyMode::Streamed,
+            Route::Handler(..) => BodyMode::Buffered,
+            Route::Plan(index, _) if local.app.table.plans[index].reads_body => BodyMode::Buffered,
+            _ => BodyMode::Streamed,
+        }
+    }
+
+    fn call(&self, routed: Routed, request: Request, reply: Reply<'_>) -> Outcome {
+        let asked = invariants::ARE_CHECKED.then(|| request.head.clone());
+        let outcome = self.answer(routed, request, reply);
+        if let (Some(head), Outcome::Pending(exchange)) = (asked, &outcome) {
+            exchange.claim(|| describe(&head));
+        }
+        outcome
+    }
 
     fn batch(&self, run: &mut dyn FnMut()) {
         interp::attach(|_py| run());
@@ -304,12 +371,12 @@ impl Service for PyService {
     fn begin_drain(&self) {
         let Some(local) = self.local() else { return };
         local.app.draining.store(true, Ordering::Relaxed);
-        if local.streams.borrow().is_empty() {
+        if local.streams.pumps.borrow().is_empty() {
             return;
         }
         interp::attach(|py| {
             let pumps: Vec<Py<PyAny>> =
-                local.streams.borrow().values().map(|pump| pump.clone_ref(py)).collect();
+                local.streams.pumps.borrow().values().map(|pump| pump.clone_ref(py)).collect();
             for pump in pumps {
                 if let Err(raised) = pump.call_method0(py, "cancel") {
                     log::error!("a stream could not be told of the drain: {raised}");
@@ -463,14 +530,14 @@ impl Local {
     }
 
     pub(super) fn remember_stream(&self, pump: Py<PyAny>) -> u64 {
-        let key = self.next_stream.get();
-        self.next_stream.set(key + 1);
-        self.streams.borrow_mut().insert(key, pump);
+        let key = self.streams.next_key.get();
+        self.streams.next_key.set(key + 1);
+        self.streams.pumps.borrow_mut().insert(key, pump);
         key
     }
 
     pub(super) fn forget_stream(&self, key: u64) {
-        let pump = self.streams.borrow_mut().remove(&key);
+        let pump = self.streams.pumps.borrow_mut().remove(&key);
         drop(pump);
     }
 
@@ -487,7 +554,7 @@ impl Local {
             return Route::Asgi;
         }
         match table.router.find(head.method_bytes(), text) {
-            Found::Route(Target::Static(response), _) => Route::Static(response.clone()),
+            Found::Route(Target::Static(cell), _) => Route::Static(cell.load()),
             Found::Route(Target::Handler(index), params) => {
                 let params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                 Route::Handler(*index as usize, params)
@@ -605,8 +672,8 @@ impl Local {
         request: Request,
         exchange: Arc<Exchange>,
     ) -> Outcome {
-        let answered = exchange.clone();
-        let posted = self.app.home.post(Box::new(move |py, _home| match Local::current() {
+        let (app, answered) = (self.app.clone(), exchange.clone());
+        let posted = self.app.home.post(Box::new(move |py, _home| match Local::current_for(py, &app) {
             Some(local) => local.start_handler(py, index, values, path, request, &answered),
             None => fault::abort(&answered),
         }));
@@ -801,12 +868,10 @@ fn upload<'py>(
 }
 
 fn origin(spec: &RouteSpec, head: &RequestHead) -> Origin {
-    Origin {
-        handler: spec.name.clone(),
-        request: format!(
-            "{} {}",
-            String::from_utf8_lossy(head.method_bytes()),
-            String::from_utf8_lossy(head.path())
-        ),
-    }
+    Origin { handler: spec.name.clone(), request: describe(head) }
+}
+
+/// A request by method and path.
+pub(super) fn describe(head: &RequestHead) -> String {
+    format!("{} {}", String::from_utf8_lossy(head.method_bytes()), String::from_utf8_lossy(head.path()))
 }

@@ -11,6 +11,7 @@ use super::service::Local;
 use crate::home_loop::HomeLoop;
 use crate::interp::name;
 use crate::interp::{self, Held};
+use crate::invariants::{Alive, Invariant, Kind, Times};
 use crate::service::{Exchange, Offload, ReplyEvent};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
@@ -60,6 +61,7 @@ fn try_start_async(
     exchange: &Arc<Exchange>,
     origin: &Origin,
 ) -> PyResult<()> {
+    exchange.claim(|| origin.request.clone());
     let ping: Option<Bound<'_, PyAny>> = iterator.getattr_opt(name!(py, "turboapi_ping"))?;
     let pump = py.import(name!(py, "turboapi_rs.guest_loop"))?.getattr(name!(py, "pump"))?;
     let task = home.start_task(py, || match ping {
@@ -74,7 +76,7 @@ fn try_start_async(
         }
     })?;
     let key = local.remember_stream(task.clone().unbind());
-    let end = StreamEnd { exchange: exchange.clone(), origin: origin.clone(), key };
+    let end = StreamEnd { exchange: exchange.clone(), origin: origin.clone(), key, ends: Times::default() };
     task.call_method1(name!(py, "add_done_callback"), (end.into_callback(py)?,))?;
     // The peer is gone, or the response is whole: a producer that still runs is told at once.
     outlet::watch(py, home, exchange, task.unbind())?;
@@ -113,6 +115,7 @@ struct StreamEnd {
     exchange: Arc<Exchange>,
     origin: Origin,
     key: u64,
+    ends: Times,
 }
 
 impl StreamEnd {
@@ -125,6 +128,7 @@ impl StreamEnd {
     }
 
     fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
+        self.ends.note(Invariant::StreamClosedOnce);
         if let Some(local) = Local::current() {
             local.forget_stream(self.key);
         }
@@ -195,6 +199,8 @@ pub struct SyncStream {
     draining: Arc<AtomicBool>,
     origin: Origin,
     turns: Turns,
+    closes: Times,
+    _alive: Alive,
 }
 
 impl SyncStream {
@@ -206,6 +212,7 @@ impl SyncStream {
         draining: Arc<AtomicBool>,
         origin: Origin,
     ) {
+        exchange.claim(|| origin.request.clone());
         let stream = Arc::new(SyncStream {
             iterator: Mutex::new(Some(iterator)),
             exchange,
@@ -213,6 +220,8 @@ impl SyncStream {
             draining,
             origin,
             turns: Turns::default(),
+            closes: Times::default(),
+            _alive: Alive::new(Kind::Stream),
         });
         stream.schedule();
     }
@@ -225,10 +234,11 @@ impl SyncStream {
     }
 
     fn submit(self: Arc<Self>) {
-        let (offload, exchange) = (self.offload.clone(), self.exchange.clone());
-        if offload.submit(Box::new(move || self.turn())).is_err() {
+        let stream = self.clone();
+        if self.offload.submit(Box::new(move || stream.turn())).is_err() {
             log::warn!("a stream was cut: the offload pool takes no more work");
-            fault::abort(&exchange);
+            // Here, since there is no other thread for it. No turn runs: the lock is free.
+            interp::attach(|py| self.close(py, self.iterator.lock().take()));
         }
     }
 
@@ -260,6 +270,7 @@ impl SyncStream {
                 self.close(py, slot.take());
                 return false;
             }
+            self.closes.expect_none(Invariant::StreamClosedOnce);
             let item = match next_item(iterator.bind(py)) {
                 Ok(Some(item)) => item_bytes(&item),
                 Ok(None) => {
@@ -286,6 +297,7 @@ impl SyncStream {
     /// Closes the iterator, and ends the response if it has not ended.
     fn close(&self, py: Python<'_>, iterator: Option<Held<PyAny>>) {
         let Some(iterator) = iterator else { return };
+        self.closes.note(Invariant::StreamClosedOnce);
         fault::abort(&self.exchange);
         let iterator = iterator.bind(py);
         let closed = match iterator.getattr_opt(name!(py, "close")) {
@@ -296,6 +308,12 @@ impl SyncStream {
         if let Err(raised) = closed {
             Fault::Raised(raised).log(py, &self.origin.handler, &self.origin.request);
         }
+    }
+}
+
+impl Drop for SyncStream {
+    fn drop(&mut self) {
+        self.closes.expect_one(Invariant::StreamClosedOnce);
     }
 }
 

@@ -10,6 +10,7 @@ use super::form::{Content, FormLimits, Part, Poured, Saving, Sink, UploadFault};
 use super::stream::Turns;
 use crate::home_loop::HomeLoop;
 use crate::interp;
+use crate::invariants;
 use crate::pyclasses::Request as PyRequest;
 use crate::service::{Exchange, Inbound, Offload};
 use bytes::Bytes;
@@ -72,7 +73,10 @@ impl Upload {
                     match step(&exchange, &mut sink, &mut context) {
                         Poll::Ready(Ok(())) => return sink.finish(),
                         Poll::Ready(Err(fault)) => return Err(fault),
-                        Poll::Pending => std::thread::park(),
+                        Poll::Pending => {
+                            invariants::about_to_wait();
+                            std::thread::park();
+                        }
                     }
                 }
             });
@@ -112,7 +116,10 @@ impl Upload {
             loop {
                 match exchange.poll_inbound(&mut context) {
                     Poll::Ready(found) => return found,
-                    Poll::Pending => std::thread::park(),
+                    Poll::Pending => {
+                        invariants::about_to_wait();
+                        std::thread::park();
+                    }
                 }
             }
         });

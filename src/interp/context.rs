@@ -9,7 +9,10 @@ use pyo3::prelude::*;
 
 /// The context that was current when the server was started; each request runs in a copy of it.
 #[derive(Debug)]
-pub struct BaseContext(Held<PyAny>);
+pub struct BaseContext {
+    base: Held<PyAny>,
+    marker: Marker,
+}
 
 impl BaseContext {
     /// Copies the caller's current context.
@@ -17,25 +20,56 @@ impl BaseContext {
     /// # Errors
     /// Out of memory.
     pub fn capture(py: Python<'_>) -> PyResult<Self> {
-        Ok(BaseContext(Held::new(current_context(py)?.unbind())))
+        Ok(BaseContext { base: Held::new(current_context(py)?.unbind()), marker: Marker::new(py)? })
     }
 
     /// A copy of this base made now, to be the base of one worker (so that workers share no reference count).
     pub fn copy_for_worker(&self, py: Python<'_>) -> PyResult<Self> {
-        Ok(BaseContext(Held::new(self.fresh(py)?.unbind())))
+        Ok(BaseContext { base: Held::new(self.fresh(py)?.unbind()), marker: Marker::new(py)? })
     }
 
     /// A fresh copy, for one request.
     pub fn fresh<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: attached; the base is a live context object; gives a new reference, or null with the error set.
-        let made = unsafe { ffi::PyContext_Copy(self.0.as_ptr()) };
+        let made = unsafe { ffi::PyContext_Copy(self.base.as_ptr()) };
         // SAFETY: as just said.
         unsafe { Bound::from_owned_ptr_or_err(py, made) }
     }
 
     /// Runs `work` inside a fresh copy.
     pub fn run<'py, R>(&self, py: Python<'py>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-        run_in(&self.fresh(py)?, work)
+        run_in(&self.fresh(py)?, || {
+            self.marker.leave(py);
+            work()
+        })
+    }
+}
+
+/// What each request leaves in its context where invariants are checked: none may find it there.
+#[derive(Debug)]
+struct Marker(#[cfg(feature = "invariants")] Held<PyAny>);
+
+impl Marker {
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let _ = py;
+        #[cfg(feature = "invariants")]
+        {
+            let made = py.import("contextvars")?.getattr("ContextVar")?.call1(("turboapi_rs.invariants",))?;
+            Ok(Marker(Held::new(made.unbind())))
+        }
+        #[cfg(not(feature = "invariants"))]
+        Ok(Marker())
+    }
+
+    /// In the context of a request that begins.
+    fn leave(&self, py: Python<'_>) {
+        let _ = py;
+        #[cfg(feature = "invariants")]
+        crate::invariants::hold(crate::invariants::Invariant::ContextIsFresh, || {
+            let marker = self.0.bind(py);
+            let found = marker.call_method1("get", (py.None(),)).map(|found| !found.is_none());
+            found.is_ok_and(|was_there| !was_there) && marker.call_method1("set", (true,)).is_ok()
+        });
     }
 }
 

@@ -4,6 +4,7 @@
 //! can end up in a waker, a queue or a buffer of the kernel's is wrapped in [`Held`], which attaches to let go.
 
 use super::isolate::InterpreterId;
+use crate::invariants::{Alive, Kind};
 use pyo3::prelude::*;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -12,12 +13,17 @@ use std::ops::Deref;
 pub struct Held<T> {
     reference: ManuallyDrop<Py<T>>,
     home: InterpreterId,
+    _alive: Alive,
 }
 
 impl<T> Held<T> {
     /// Wraps a reference. Attached, as everybody is who has a reference to give.
     pub fn new(reference: Py<T>) -> Self {
-        Held { reference: ManuallyDrop::new(reference), home: InterpreterId::current() }
+        Held {
+            reference: ManuallyDrop::new(reference),
+            home: InterpreterId::current(),
+            _alive: Alive::new(Kind::Reference),
+        }
     }
 }
 

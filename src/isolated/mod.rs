@@ -9,7 +9,7 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    App, AppFactory, Earned, LoopPlacement, Param, Pin, PyService, RouteSpec, Table, Thresholds,
+    App, AppFactory, Earned, LiveApp, LoopPlacement, Param, Pin, PyService, RouteSpec, Table, Thresholds,
 };
 use crate::interp::{self, BaseContext, Held, OwnInterpreter};
 use crate::service::{ServiceFactory, WorkerContext};
@@ -106,7 +106,11 @@ impl ServiceFactory for IsolatedFactory {
         interp::attach(|py| {
             let app = self.load(py)?;
             // The only worker of its kind.
-            AppFactory(Arc::new(app)).make(WorkerContext { worker: 0, workers: 1, offload: worker.offload })
+            AppFactory(LiveApp::new(app)).make(WorkerContext {
+                worker: 0,
+                workers: 1,
+                offload: worker.offload,
+            })
         })
     }
 }

@@ -4,6 +4,7 @@
 //! Rule: between two steps every other task of the worker has had its turn; while nothing is due, nothing runs.
 
 use super::signal::{Signal, Turns};
+use crate::invariants;
 use crate::service::{GuestLoop, NextStep};
 use monoio::net::UnixStream;
 use monoio::time::Sleep;
@@ -80,6 +81,7 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
     let mut timer = Timer::default();
     loop {
         let is_readable = poll_fn(|cx| {
+            invariants::about_to_wait();
             let mut is_due = nudge.is_due.swap(false, Ordering::AcqRel);
             let is_readable = readable.as_mut().poll(cx).is_ready();
             if is_readable {

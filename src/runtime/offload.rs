@@ -4,6 +4,7 @@
 //! Rule: the queue is bounded, a refused job goes back; each thread lives inside the factory's `enter_thread`.
 //! Threads: one mutex around the queue and the counts, never held while a job runs.
 
+use crate::invariants;
 use crate::service::{BlockingJob, OffloadLoad, OffloadPool};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -121,6 +122,7 @@ impl Pool {
                 break;
             }
             state.idle += 1;
+            invariants::about_to_wait();
             let is_late = self.has_work.wait_for(&mut state, self.idle_timeout).timed_out();
             state.idle -= 1;
             if is_late && state.queue.is_empty() {

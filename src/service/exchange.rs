@@ -7,6 +7,7 @@
 
 use super::FilePart;
 use crate::http1::ResponseHead;
+use crate::invariants::{Alive, Kind, Owner};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -17,9 +18,17 @@ use std::task::{Context, Poll, Waker};
 pub const HIGH_WATER_BYTES: usize = 64 * 1024;
 
 /// One request and its response, between a connection and an application.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Exchange {
     state: Mutex<State>,
+    owner: Owner,
+    _alive: Alive,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Exchange { state: Mutex::default(), owner: Owner::default(), _alive: Alive::new(Kind::Exchange) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +120,11 @@ impl Exchange {
     /// An exchange whose request body is still to come.
     pub fn with_body() -> Arc<Self> {
         Arc::new(Exchange::default())
+    }
+
+    /// (`own_reply`) It is for the request named so, as method and path, say both who asked and who answers.
+    pub fn claim(&self, request: impl FnOnce() -> String) {
+        self.owner.claim(request);
     }
 
     // ---- Application side: any thread. ----

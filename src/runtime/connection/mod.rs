@@ -18,6 +18,7 @@ use super::stream::Transport;
 use super::worker::Worker;
 use crate::error::ConnError;
 use crate::http1::{self, Conn, Event, Framing, ReplyContext, RequestHead, Version, Violation};
+use crate::invariants;
 use crate::service::{
     BodyMode, Ends, Exchange, Outcome, Reply, Request, RequestBody, Service, HIGH_WATER_BYTES,
 };
@@ -473,6 +474,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
             // The whole head has so long from its first byte: further bytes do not extend it.
             self.slot.wait_for(Phase::Head, Some(now + timeouts.head));
         }
+        invariants::about_to_wait();
         let read = self.wire.read(wanted).await?;
         self.worker.clock.read();
         if read > 0 {
