@@ -1,21 +1,27 @@
 //! The dispatch of a worker without its sockets: requests in as heads, answers out as bytes.
 //!
-//! Owns: an application of Python handlers, a service a thread, a pool, and reading what was answered.
+//! Owns: an application of Python handlers, a service a thread, pools, stepping a loop, and reading what was answered.
 //! Rule (`own_reply`): an answer is read whole, with nothing before it and nothing behind.
+#![allow(dead_code, reason = "each target uses a part")]
 
 use bytes::BytesMut;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::ffi::CStr;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{channel, Sender};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
 use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
-use turboapi::dispatch::{App, AppFactory, Earned, LoopPlacement, Param, Pin, PyService, RouteSpec, ScalarType, Source, Table, Thresholds};
-use turboapi::http1::{Conn, Event, HttpDate, Limits};
-use turboapi::interp::{BaseContext, Held};
+use turboapi::dispatch::{self, App, AppFactory, Earned, LiveApp, LoopPlacement, Param, Pin, PyService, RouteSpec, ScalarType, Source, Table, Thresholds};
+use turboapi::http1::{Conn, Event, HttpDate, Limits, RequestHead};
+use turboapi::interp::{self, BaseContext, Held};
+use turboapi::invariants;
 use turboapi::service::{
-    BlockingJob, Ends, Exchange, Offload, OffloadLoad, OffloadPool, Outcome, Reply, ReplyEvent, Request, RequestBody, Service,
+    BlockingJob, Ends, Exchange, GuestLoop, NextStep, Offload, OffloadLoad, OffloadPool, Outcome, Reply, ReplyEvent, Request, RequestBody, Service,
     ServiceFactory, WorkerContext,
 };
 
@@ -33,52 +39,121 @@ impl OffloadPool for ThreadPool {
     }
 }
 
-/// Starts an interpreter with `source` as a module.
+/// A few threads that keep their thread states, and take no job while `refuses` is set.
+pub struct FewThreads {
+    jobs: Mutex<Sender<BlockingJob>>,
+    refuses: Arc<AtomicBool>,
+}
+
+impl FewThreads {
+    pub fn new(threads: usize, refuses: Arc<AtomicBool>) -> Arc<Self> {
+        let (jobs, queue) = channel::<BlockingJob>();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..threads {
+            let queue = queue.clone();
+            std::thread::spawn(move || {
+                interp::hold_thread_state(&mut || loop {
+                    invariants::about_to_wait();
+                    let job = queue.lock().expect("the queue").recv();
+                    match job {
+                        Ok(job) => job(),
+                        Err(_) => return,
+                    }
+                });
+            });
+        }
+        Arc::new(FewThreads { jobs: Mutex::new(jobs), refuses })
+    }
+}
+
+impl OffloadPool for FewThreads {
+    fn submit(&self, job: BlockingJob) -> Result<(), BlockingJob> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(job);
+        }
+        self.jobs.lock().expect("the queue").send(job).map_err(|refused| refused.0)
+    }
+
+    fn load(&self) -> OffloadLoad {
+        OffloadLoad::default()
+    }
+}
+
+/// Starts an interpreter with `source` as a module. It finds the package, and the native half of it in this program.
 pub fn module(source: &CStr) -> Py<PyModule> {
     Python::initialize();
-    Python::attach(|py| PyModule::from_code(py, source, c"handlers.py", c"handlers").expect("the handlers").unbind())
+    // Of several threads that panic, one ends the process: a second `abort` would cut short what libFuzzer writes down.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        static HAS_PANICKED: AtomicBool = AtomicBool::new(false);
+        while HAS_PANICKED.swap(true, Ordering::AcqRel) {
+            std::thread::park();
+        }
+        hook(panic);
+    }));
+    Python::attach(|py| {
+        let core = PyModule::new(py, "turboapi_rs._core").expect("a module");
+        dispatch::register(&core).and_then(|()| dispatch::register_uploads(&core)).expect("the native half");
+        let sys = py.import("sys").expect("sys");
+        sys.getattr("modules").and_then(|modules| modules.set_item("turboapi_rs._core", core)).expect("modules");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../python");
+        sys.getattr("path").and_then(|path| path.call_method1("insert", (0, folder))).expect("the path");
+        PyModule::from_code(py, source, c"handlers.py", c"handlers").expect("the handlers").unbind()
+    })
 }
 
 /// One route: path, handler, whether it takes `/{n}`, where it runs.
 pub type RouteLine = (&'static str, &'static str, bool, Pin);
 
+/// What a handler is as a route.
+pub fn spec(py: Python<'_>, path: &str, handler: Bound<'_, PyAny>, has_number: bool, pin: Pin) -> RouteSpec {
+    let param = Param {
+        source: Source::Path(ScalarType::Int),
+        name: "n".to_owned(),
+        required: true,
+        is_list: false,
+        default: Held::new(py.None()),
+    };
+    let inspect = py.import("inspect").expect("inspect");
+    let is_async = inspect.call_method1("iscoroutinefunction", (&handler,)).and_then(|is| is.extract()).expect("a bool");
+    let name: String = handler.getattr("__name__").and_then(|name| name.extract()).expect("a name");
+    RouteSpec {
+        handler: Held::new(handler.unbind()),
+        params: if has_number { vec![param] } else { Vec::new() },
+        is_async,
+        earned: Arc::new(Earned::new("GET", path, &name, pin, Thresholds::default())),
+        name,
+    }
+}
+
+/// An application of one table.
+pub fn live(py: Python<'_>, table: Table) -> Arc<LiveApp> {
+    LiveApp::new(App {
+        table,
+        asgi: None,
+        root_path: String::new(),
+        proxies: TrustedProxies::default(),
+        lifespan: "off".to_owned(),
+        placement: LoopPlacement::Home,
+        context: BaseContext::capture(py).expect("a context"),
+        home: Arc::default(),
+        draining: Arc::default(),
+        request_class: None,
+        middleware: Default::default(),
+        forms: Default::default(),
+    })
+}
+
 /// The application of a module's handlers.
 pub fn factory(module: &Py<PyModule>, routes: &[RouteLine]) -> Arc<AppFactory> {
-    let app = Python::attach(|py| {
+    Python::attach(|py| {
         let mut table = Table::default();
         for &(path, name, has_number, pin) in routes {
-            let param = Param {
-                source: Source::Path(ScalarType::Int),
-                name: "n".to_owned(),
-                required: true,
-                is_list: false,
-                default: Held::new(py.None()),
-            };
-            let spec = RouteSpec {
-                handler: Held::new(module.getattr(py, name).expect("a handler")),
-                name: name.to_owned(),
-                params: if has_number { vec![param] } else { Vec::new() },
-                is_async: false,
-                earned: Arc::new(Earned::new("GET", path, name, pin, Thresholds::default())),
-            };
-            table.add_route("GET", path, spec).expect("a sound route");
+            let handler = module.bind(py).getattr(name).expect("a handler");
+            table.add_route("GET", path, spec(py, path, handler, has_number, pin)).expect("a sound route");
         }
-        App {
-            table,
-            asgi: None,
-            root_path: String::new(),
-            proxies: TrustedProxies::default(),
-            lifespan: "off".to_owned(),
-            placement: LoopPlacement::Home,
-            context: BaseContext::capture(py).expect("a context"),
-            home: Arc::default(),
-            draining: Arc::default(),
-            request_class: None,
-            middleware: Default::default(),
-            forms: Default::default(),
-        }
-    });
-    Arc::new(AppFactory(Arc::new(app)))
+        Arc::new(AppFactory(live(py, table)))
+    })
 }
 
 /// The service of the calling thread: one without an event loop, hence not worker 0.
@@ -86,6 +161,90 @@ pub fn service(factory: &AppFactory, worker: usize, workers: usize) -> PyService
     factory
         .make(WorkerContext { worker, workers, offload: Offload::new(Arc::new(ThreadPool)) })
         .expect("a service")
+}
+
+/// A worker's thread: its service and, on worker 0, the loop that it steps.
+pub struct Worker {
+    pub service: PyService,
+    guest: Option<Rc<dyn GuestLoop>>,
+    waker: Waker,
+}
+
+impl Worker {
+    /// On the calling thread.
+    pub fn new(factory: &AppFactory, worker: usize, workers: usize, pool: Arc<dyn OffloadPool>) -> Self {
+        let service =
+            factory.make(WorkerContext { worker, workers, offload: Offload::new(pool) }).expect("a service");
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let guest = service.guest_loop();
+        if let Some(guest) = &guest {
+            guest.set_waker(waker.clone());
+        }
+        Worker { service, guest, waker }
+    }
+
+    /// A turn of the loop, if this worker has one. True: it has more to do.
+    pub fn step(&self) -> bool {
+        self.guest.as_ref().is_some_and(|guest| guest.step(true) == NextStep::Now)
+    }
+
+    /// A turn of the loop, then a wait for whatever wakes this thread.
+    pub fn wait(&self) {
+        if !self.step() {
+            invariants::about_to_wait();
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    pub fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// As [`ask`].
+    pub fn ask(&self, path: &str) -> Option<(u16, Vec<u8>)> {
+        let head = head(path);
+        self.call(self.service.route(&head), head)
+    }
+
+    /// Calls what a head was routed to.
+    pub fn call(&self, route: <PyService as Service>::Route, head: RequestHead) -> Option<(u16, Vec<u8>)> {
+        match call(&self.service, route, head) {
+            Begun::Answered(bytes) => Some(read_whole(&bytes)),
+            Begun::Pending(exchange) => finish(&exchange, || self.wait()),
+        }
+    }
+}
+
+/// A request's head.
+pub fn head(path: &str) -> RequestHead {
+    let mut input = BytesMut::from(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+    match Conn::new(Limits::default()).next_event(&mut input) {
+        Ok(Event::Head(head)) => head,
+        _ => panic!("a sound head"),
+    }
+}
+
+/// What a call came to at once.
+pub enum Begun {
+    /// The bytes of an answer.
+    Answered(Vec<u8>),
+    /// It is to come.
+    Pending(Arc<Exchange>),
+}
+
+/// Calls what a head was routed to.
+pub fn call(service: &PyService, route: <PyService as Service>::Route, head: RequestHead) -> Begun {
+    let date = HttpDate::from_unix(784_111_777);
+    let mut out = OutBuf::default();
+    let context = head.reply_context();
+    let request = Request { head, body: RequestBody::Empty, ends: Arc::new(Ends { client: None, server: None }) };
+    match service.call(route, request, Reply::new(&mut out, context, &date)) {
+        Outcome::Answered(_) => Begun::Answered(bytes_of(&mut out)),
+        Outcome::Pending(exchange) => {
+            assert!(out.tail.is_empty(), "half an answer beside an exchange");
+            Begun::Pending(exchange)
+        }
+    }
 }
 
 struct Unpark(std::thread::Thread);
@@ -98,22 +257,17 @@ impl Wake for Unpark {
 
 /// What a request came to: status and body. `None`: it was aborted, or is a stream.
 pub fn ask(service: &PyService, path: &str) -> Option<(u16, Vec<u8>)> {
-    let mut input = BytesMut::from(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
-    let Ok(Event::Head(head)) = Conn::new(Limits::default()).next_event(&mut input) else { panic!("a sound head") };
-    let date = HttpDate::from_unix(784_111_777);
-    let mut out = OutBuf::default();
-    let request =
-        Request { head: head.clone(), body: RequestBody::Empty, ends: Arc::new(Ends { client: None, server: None }) };
-    let reply = Reply::new(&mut out, head.reply_context(), &date);
-    match service.call(service.route(&head), request, reply) {
-        Outcome::Answered(_) => Some(read_whole(&bytes_of(&mut out))),
-        Outcome::Pending(exchange) => {
-            assert!(out.tail.is_empty(), "half an answer beside an exchange");
-            let found = follow(&exchange);
-            exchange.close(turboapi::service::CloseReason::Complete);
-            found
-        }
+    let head = head(path);
+    match call(service, service.route(&head), head) {
+        Begun::Answered(bytes) => Some(read_whole(&bytes)),
+        Begun::Pending(exchange) => finish(&exchange, || std::thread::park_timeout(Duration::from_millis(10))),
     }
+}
+
+fn finish(exchange: &Exchange, wait: impl Fn()) -> Option<(u16, Vec<u8>)> {
+    let found = follow(exchange, wait);
+    exchange.close(turboapi::service::CloseReason::Complete);
+    found
 }
 
 fn bytes_of(out: &mut OutBuf) -> Vec<u8> {
@@ -125,7 +279,7 @@ fn bytes_of(out: &mut OutBuf) -> Vec<u8> {
 }
 
 /// Reads one response that is the whole of `bytes`.
-fn read_whole(bytes: &[u8]) -> (u16, Vec<u8>) {
+pub fn read_whole(bytes: &[u8]) -> (u16, Vec<u8>) {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(head) = response.parse(bytes).expect("a sound head") else { panic!("half a head") };
@@ -146,13 +300,13 @@ fn read_whole(bytes: &[u8]) -> (u16, Vec<u8>) {
 }
 
 /// Takes what comes through an exchange, to its last word.
-fn follow(exchange: &Exchange) -> Option<(u16, Vec<u8>)> {
+fn follow(exchange: &Exchange, wait: impl Fn()) -> Option<(u16, Vec<u8>)> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let context = Context::from_waker(&waker);
     let mut has_head = false;
     // Time, not words: a `str` is an iterator of as many pieces as it has characters, each with its wake.
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while std::time::Instant::now() < until {
+    let until = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < until {
         let _ = exchange.poll_wants(&context);
         match exchange.take_event() {
             Some(ReplyEvent::Full(head, body)) => {
@@ -174,7 +328,7 @@ fn follow(exchange: &Exchange) -> Option<(u16, Vec<u8>)> {
                 return None;
             }
             Some(ReplyEvent::Abort) => return None,
-            None => std::thread::park_timeout(std::time::Duration::from_millis(10)),
+            None => wait(),
             #[allow(unreachable_patterns, reason = "more words may be added")]
             Some(_) => return None,
         }
