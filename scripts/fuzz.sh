@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for so many seconds: scripts/fuzz.sh SECONDS [TARGET...]
-# A crash prints its input's path and the command that replays it. cargo-fuzz is installed when missing; without a
+# A crash prints its input's path and the command that replays it: scripts/fuzz.sh --replay TARGET INPUT. cargo-fuzz is installed when missing; without a
 # nightly toolchain the stable one is told to take the sanitizer's flags.
 #
 #   PYTHON  the interpreter of a virtual environment; targets that hold a Python interpreter embed its like
@@ -8,6 +8,11 @@ set -uo pipefail
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-60}
 shift || true
+replayed=()
+if [ "$seconds" = --replay ]; then
+  replayed=("$(realpath "../$2" 2>/dev/null || realpath "$2")")
+  set -- "$1"
+fi
 fuzz=(cargo +nightly fuzz)
 if ! cargo +nightly --version >/dev/null 2>&1; then
   fuzz=(cargo fuzz)
@@ -33,16 +38,19 @@ if [ ${#targets[@]} -eq 0 ]; then
   # Those without first: the library is built once for each kind.
   while read -r target; do targets+=("$target"); done < <(targets_with_python 0; targets_with_python 1)
 fi
+figure() { grep -oE "$1: *[0-9]+" "$log" | tail -1 | grep -oE '[0-9]+$'; }
+
 mkdir -p target
 passed=0 failed=0 skipped=0
 for target in "${targets[@]}"; do
   mkdir -p "corpus/$target" "seeds/$target"
   log=target/$target.log
   options=(-max_total_time="$seconds" -print_final_stats=1)
+  inputs=("corpus/$target" "seeds/$target")
   for dictionary in "dictionaries/$target.dict" dictionaries/http1.dict; do
     if [ -e "$dictionary" ]; then options+=(-dict="$dictionary"); break; fi
   done
-  features=() environment=()
+  features=() environment=() build=(env)
   if targets_with_python 1 | grep -qx "$target"; then
     if [ -z "${PYTHON:-}" ]; then
       skipped=$((skipped + 1))
@@ -57,21 +65,28 @@ for target in "${targets[@]}"; do
     environment=("${build[@]:1}" ASAN_OPTIONS=detect_leaks=0
       PYTHONHOME="$("$PYTHON" -c 'import sys; print(sys.base_prefix)')"
       PYTHONPATH="$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'):$PWD/..")
-    if ! "${build[@]}" "${fuzz[@]}" build "${features[@]}" "$target" >"$log" 2>&1 </dev/null; then
-      failed=$((failed + 1))
-      tail -40 "$log"
-      echo "fuzz: $target FAILED: it does not build"
-      continue
-    fi
   fi
-  if env "${environment[@]}" "${fuzz[@]}" run "${features[@]}" "$target" "corpus/$target" "seeds/$target" -- "${options[@]}" >"$log" 2>&1 </dev/null; then
+  if ! "${build[@]}" "${fuzz[@]}" build "${features[@]}" "$target" >"$log" 2>&1 </dev/null; then
+    failed=$((failed + 1))
+    tail -40 "$log"
+    echo "fuzz: $target FAILED: it does not build"
+    continue
+  fi
+  if [ ${#replayed[@]} -gt 0 ]; then
+    env "${environment[@]}" "${fuzz[@]}" run "${features[@]}" "$target" "${replayed[@]}"
+    exit
+  fi
+  started=$SECONDS
+  if env "${environment[@]}" "${fuzz[@]}" run "${features[@]}" "$target" "${inputs[@]}" -- "${options[@]}" >"$log" 2>&1 </dev/null; then
     passed=$((passed + 1))
-    echo "fuzz: $target: $(grep -oE 'number_of_executed_units: *[0-9]+' "$log" | tail -1), $(grep -oE 'cov: [0-9]+' "$log" | tail -1)"
+    echo "fuzz: $target: $(figure number_of_executed_units) inputs, $(figure average_exec_per_sec) each second," \
+      "$(grep -oE 'cov: [0-9]+' "$log" | tail -1)"
   else
     failed=$((failed + 1))
     tail -40 "$log"
-    input=$(grep -oE 'artifacts/[^ ]+' "$log" | tail -1)
-    echo "fuzz: $target FAILED${input:+; replay: cargo fuzz run ${features[*]} $target fuzz/$input}"
+    input=$(grep -oE 'artifacts/[^ /]+/[^ /]+$' "$log" | tail -1)
+    echo "fuzz: $target FAILED after $((SECONDS - started)) s" \
+      "${input:+; replay: ${features:+PYTHON=$PYTHON }bash scripts/fuzz.sh --replay $target fuzz/$input}"
   fi
 done
 echo "$passed passed, $failed failed, $skipped skipped"
