@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes for hours: scripts/campaign.sh HOURS [TARGET...]
 # In rounds of ten minutes a target, so that all get on; the corpus is kept in fuzz/corpus and minimised after each round.
-# A crash prints how to replay it, and its target is left out of the next rounds. At the end, coverage of each corpus.
+# A crash prints how to replay it, and its target is left out of the next rounds. At the end, and when it is interrupted, a
+# table: seconds and inputs that each target ran, how many a second, inputs kept, edges that they cover.
 #
-#   PYTHON  as for scripts/fuzz.sh
+#   PYTHON                   as for scripts/fuzz.sh
+#   TURBOAPI_CAMPAIGN_ROUND  seconds of a round
 set -uo pipefail
 cd "$(dirname "$0")/.."
 hours=${1:?hours}
@@ -14,19 +16,40 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 round=${TURBOAPI_CAMPAIGN_ROUND:-600}
 end=$((SECONDS + $(awk -v hours="$hours" 'BEGIN { print int(hours * 3600) }')))
-declare -A crashed=()
+declare -A crashed=() ran=() inputs=() kept_inputs=() edges=()
+
+report() {
+  local target
+  echo
+  printf '%-24s %9s %12s %12s %8s %8s\n' target seconds inputs 'each second' kept edges
+  for target in "${targets[@]}"; do
+    printf '%-24s %9s %12s %12s %8s %8s %s\n' "$target" "${ran[$target]:-0}" "${inputs[$target]:-0}" \
+      "$((${inputs[$target]:-0} / (${ran[$target]:-0} > 0 ? ${ran[$target]:-0} : 1)))" "${kept_inputs[$target]:-}" \
+      "${edges[$target]:-}" "${crashed[$target]:+CRASHED}"
+  done
+}
+trap 'report; exit 130' INT TERM
+
 while [ "$SECONDS" -lt "$end" ] && [ ${#crashed[@]} -lt ${#targets[@]} ]; do
   for target in "${targets[@]}"; do
     [ -z "${crashed[$target]:-}" ] || continue
     left=$((end - SECONDS))
     [ "$left" -gt 0 ] || break
-    bash scripts/fuzz.sh "$((left < round ? left : round))" "$target" | grep -v ' passed, ' || true
+    this=$((left < round ? left : round))
+    line=$(bash scripts/fuzz.sh "$this" "$target" | tee /dev/stderr | grep "^fuzz: $target: ")
+    ran[$target]=$((${ran[$target]:-0} + this))
+    inputs[$target]=$((${inputs[$target]:-0} + $(grep -oE '[0-9]+ inputs' <<<"${line:-0 inputs}" | grep -oE '[0-9]+')))
     if [ -n "$(ls -A "fuzz/artifacts/$target" 2>/dev/null)" ]; then
       crashed[$target]=1
       for input in fuzz/artifacts/"$target"/*; do
-        echo "campaign: $target CRASHED; replay: cd fuzz && cargo fuzz run $target ${input#fuzz/}"
+        echo "campaign: $target CRASHED; replay: ${PYTHON:+PYTHON=$PYTHON }bash scripts/fuzz.sh --replay $target $input"
         base64 <"$input" | head -c 4096
       done
+      continue
+    fi
+    if [ -z "$line" ]; then
+      echo "campaign: $target was not run: left out"
+      crashed[$target]=1
       continue
     fi
     # Only inputs that add coverage are kept: libFuzzer's own merge, into an empty folder.
@@ -42,10 +65,12 @@ while [ "$SECONDS" -lt "$end" ] && [ ${#crashed[@]} -lt ${#targets[@]} ]; do
     if env "${environment[@]}" "$binary" -merge=1 "$kept" "fuzz/corpus/$target" >"fuzz/target/$target.merge.log" 2>&1; then
       rm -rf "fuzz/corpus/$target"
       mv "$kept" "fuzz/corpus/$target"
-      echo "campaign: $target: $before inputs, $(ls "fuzz/corpus/$target" | wc -l) kept," \
-        "$(grep -oE 'cov: [0-9]+' "fuzz/target/$target.merge.log" | tail -1)"
+      kept_inputs[$target]=$(ls "fuzz/corpus/$target" | wc -l)
+      edges[$target]=$(grep -oE 'cov: [0-9]+' "fuzz/target/$target.merge.log" | tail -1 | grep -oE '[0-9]+')
+      echo "campaign: $target: $before inputs, ${kept_inputs[$target]} kept, ${edges[$target]} edges"
     fi
   done
 done
+report
 echo "${#targets[@]} targets, ${#crashed[@]} crashed"
 [ ${#crashed[@]} -eq 0 ]
