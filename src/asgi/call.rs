@@ -166,6 +166,24 @@ impl AsgiCall {
         Ok(self.exchange.clone())
     }
 
+    /// Takes over the body of a response whose head was sent as a message. Gives the way there.
+    ///
+    /// # Errors
+    /// `RuntimeError`: the head was not sent, or a piece of the body was.
+    pub fn take_body(&self) -> PyResult<Arc<Exchange>> {
+        let mut order = self.order.lock();
+        match std::mem::replace(&mut *order, Order::Complete) {
+            // Refused when the peer is gone, of which the exchange tells.
+            Order::ExpectFirstBody(head) => drop(self.exchange.push(ReplyEvent::Head(head))),
+            Order::ExpectBody => {}
+            other => {
+                *order = other;
+                return Err(PyRuntimeError::new_err("a body without a head, or after its end"));
+            }
+        }
+        Ok(self.exchange.clone())
+    }
+
     /// True once the response was begun.
     pub fn is_begun(&self) -> bool {
         !matches!(*self.order.lock(), Order::ExpectStart)

@@ -57,20 +57,8 @@ impl AsgiHost {
 
     /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.
     pub fn start(&self, py: Python<'_>, home: &Rc<HomeLoop>, request: Request, exchange: &Arc<Exchange>) {
-        self.start_app(py, home, self.app.bind(py), request, exchange);
-    }
-
-    /// As [`AsgiHost::start`], for another application than the one that is hosted.
-    pub fn start_app(
-        &self,
-        py: Python<'_>,
-        home: &Rc<HomeLoop>,
-        app: &Bound<'_, PyAny>,
-        request: Request,
-        exchange: &Arc<Exchange>,
-    ) {
         self.start_with(py, home, request, exchange, |scope, receive, send, _| {
-            app.call1((scope, receive, send))
+            self.app.bind(py).call1((scope, receive, send))
         });
     }
 

@@ -13,8 +13,8 @@ use super::plan_bind::{self, Arguments, BodyJudge, PlanParam, Refused};
 use super::refusal::{self, Referee};
 use super::service::{App, Local};
 use super::stream::Origin;
-use crate::asgi::AsgiCall;
-use crate::home_loop;
+use crate::asgi::{AsgiCall, AsgiHost};
+use crate::home_loop::{self, HomeLoop};
 use crate::http1::{FieldBlock, RequestHead, ResponseHead};
 use crate::interp::{self, Held};
 use crate::json;
@@ -421,18 +421,18 @@ impl PlanReply {
         headers: Bound<'_, PyList>,
         form: &str,
     ) -> PyResult<Outlet> {
-        let form = match form {
-            "json-events" => Form::JsonEvents,
-            "json-lines" => Form::JsonLines,
-            _ => Form::Raw,
-        };
         let none = PyBytes::new(py, b"");
         let (mut head, _) = read_whole(&(status, none, headers).into_pyobject(py)?)?;
         if let Some(local) = Local::current() {
             let (request, _) = &*self.seen;
             local.app.begin_stream(&request.head, &request.ends, &mut head);
         }
-        Ok(Outlet::new(self.call.get().begin(head)?, form))
+        Ok(Outlet::new(self.call.get().begin(head)?, form_of(form)))
+    }
+
+    /// The way of the pieces of a response whose head was sent as a message.
+    fn pieces(&self, form: &str) -> PyResult<Outlet> {
+        Ok(Outlet::new(self.call.get().take_body()?, form_of(form)))
     }
 
     /// True once something of the response was sent.
@@ -480,22 +480,60 @@ fn to_asgi(app: &Arc<App>, request: Request, exchange: &Arc<Exchange>) {
     }
 }
 
-/// Runs the rest of a request, an ASGI application, on the home loop.
+/// Runs the rest of a request, an application of the plans', on the home loop.
 fn resume(app: &Arc<App>, py: Python<'_>, rest: Py<PyAny>, request: Request, exchange: &Arc<Exchange>) {
     if let Some(local) = Local::current() {
         if let (Some(home), Some(host)) = (&local.home, &local.host) {
-            return host.start_app(py, home, rest.bind(py), request, exchange);
+            return start_rest(py, host, home, rest.bind(py), request, exchange);
         }
     }
     let (rest, answered) = (Held::new(rest), exchange.clone());
     let posted = app.home.post(Box::new(move |py, home| {
         match Local::current().as_ref().and_then(|local| local.host.as_ref()) {
-            Some(host) => host.start_app(py, home, rest.bind(py), request, &answered),
+            Some(host) => start_rest(py, host, home, rest.bind(py), request, &answered),
             None => fault::abort(&answered),
         }
     }));
     if posted.is_err() {
         fault::abort(exchange);
+    }
+}
+
+/// Starts the rest of a request: an ASGI application that is told the way of a response's pieces besides.
+fn start_rest(
+    py: Python<'_>,
+    host: &AsgiHost,
+    home: &Rc<HomeLoop>,
+    rest: &Bound<'_, PyAny>,
+    request: Request,
+    exchange: &Arc<Exchange>,
+) {
+    host.start_with(py, home, request, exchange, |scope, receive, send, call| {
+        let way = Bound::new(py, PiecesWay { call: call.clone().unbind() })?;
+        rest.call1((scope, receive, send, way))
+    });
+}
+
+/// How an application that sent a head as a message sends the pieces of its body without any.
+#[pyclass(frozen, module = "turboapi_rs._core")]
+struct PiecesWay {
+    call: Py<AsgiCall>,
+}
+
+#[pymethods]
+impl PiecesWay {
+    /// The way of the pieces, after the head.
+    fn pieces(&self, form: &str) -> PyResult<Outlet> {
+        Ok(Outlet::new(self.call.get().take_body()?, form_of(form)))
+    }
+}
+
+fn form_of(name: &str) -> Form {
+    match name {
+        "json-events" => Form::JsonEvents,
+        "json-lines" => Form::JsonLines,
+        "events" => Form::Events,
+        _ => Form::Raw,
     }
 }
 

@@ -128,24 +128,28 @@ impl Outlet {
         }
     }
 
-    /// Has `task` cancelled when the peer leaves or the drain begins. Before the first item.
-    fn watch(&self, py: Python<'_>, task: Py<PyAny>) -> PyResult<()> {
+    /// Has `task` cancelled when the peer leaves, and when the drain begins if it `ends_with_drain`. Before the first item.
+    fn watch(&self, py: Python<'_>, task: Py<PyAny>, ends_with_drain: bool) -> PyResult<()> {
         let home = home()?;
-        if let Some(local) = Local::current() {
+        if let Some(local) = Local::current().filter(|_| ends_with_drain) {
             self.key.store(local.remember_stream(task.clone_ref(py)), Ordering::Relaxed);
         }
         watch_unless(py, &home, &self.exchange, task, self.is_over.clone())
     }
 
-    /// The response is told no more of. True: the peer has left, or the drain has begun.
+    /// The response is told no more of. True: the peer has left, or the drain has begun, of which it was told.
     fn leave(&self) -> bool {
         self.is_over.store(true, Ordering::Relaxed);
         let key = self.key.swap(NO_KEY, Ordering::Relaxed);
         let local = Local::current();
-        if let (Some(local), true) = (&local, key != NO_KEY) {
-            local.forget_stream(key);
-        }
-        self.exchange.closed().is_some() || local.is_some_and(|local| local.is_draining())
+        let is_told = match &local {
+            Some(local) if key != NO_KEY => {
+                local.forget_stream(key);
+                local.is_draining()
+            }
+            _ => false,
+        };
+        is_told || self.exchange.closed().is_some()
     }
 
     /// The last item was sent.

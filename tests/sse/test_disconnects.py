@@ -7,6 +7,7 @@ no thread can be interrupted.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 
@@ -128,6 +129,24 @@ def plan(make, kind):
     return with_routes(add)
 
 
+def returned(make, kind):
+    async def endpoint():
+        return StreamingResponse(make(), media_type="text/event-stream")
+
+    return with_routes(lambda app: app.get("/")(endpoint))
+
+
+def returned_by_def(make, kind):
+    return with_routes(lambda app: app.get("/")(lambda: StreamingResponse(make(), media_type="text/event-stream")))
+
+
+def returned_events(make, kind):
+    async def endpoint():
+        return EventSourceResponse(make())
+
+    return with_routes(lambda app: app.get("/")(endpoint))
+
+
 def asgi(make, kind):
     return hosted(with_routes(lambda app: app.get("/")(lambda: StreamingResponse(make()))))
 
@@ -140,7 +159,8 @@ def asgi_yield(make, kind):
     return hosted(plan(make, kind))
 
 
-SURFACES = [raw, raw_events, plan, asgi, asgi_events, asgi_yield]
+DIRECT = [raw, raw_events, plan, returned, returned_by_def, returned_events]
+SURFACES = [*DIRECT, asgi, asgi_events, asgi_yield]
 
 
 def tasks_of(connect, server):
@@ -182,7 +202,7 @@ def test_a_client_that_leaves_closes_the_iterator_once(live, connect, surface, k
 
 
 @pytest.mark.parametrize("moment", ["first", "silent"])
-@pytest.mark.parametrize("surface", [raw, raw_events, plan, asgi, asgi_events])
+@pytest.mark.parametrize("surface", [*DIRECT, asgi, asgi_events])
 def test_a_half_closed_connection_counts_as_left(live, connect, surface, moment):
     producer = Producer(moment)
     connection = connect(live(surface(producer.asynchronous, "async")))
@@ -233,7 +253,7 @@ def test_is_disconnected_may_be_asked_inside_a_stream(live, connect):
     assert told.wait(20)
 
 
-@pytest.mark.parametrize("surface", [raw_events, plan])
+@pytest.mark.parametrize("surface", [raw_events, plan, returned, returned_by_def, returned_events])
 def test_a_producer_that_will_not_hear_is_ended_by_its_next_item(live, connect, surface):
     waiting, closed = threading.Event(), threading.Event()
 
@@ -273,7 +293,7 @@ def drained(producer_surface, live, connect, stream):
     return rest
 
 
-@pytest.mark.parametrize("surface", [raw, raw_events, plan])
+@pytest.mark.parametrize("surface", DIRECT)
 def test_drain_tells_streams_and_one_that_returns_ends_well(live, connect, surface):
     async def polite():
         yield "one"
@@ -287,7 +307,7 @@ def test_drain_tells_streams_and_one_that_returns_ends_well(live, connect, surfa
     assert rest.endswith(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("surface", [raw, raw_events, plan])
+@pytest.mark.parametrize("surface", DIRECT)
 def test_drain_tears_a_stream_whose_producer_does_not_return(live, connect, surface):
     producer = Producer("silent")
     rest = drained(surface, live, connect, producer.asynchronous)
@@ -295,7 +315,48 @@ def test_drain_tears_a_stream_whose_producer_does_not_return(live, connect, surf
     assert producer.closes == 1
 
 
-@pytest.mark.parametrize("surface", [raw_events, plan])
+def test_drain_leaves_a_returned_stream_its_grace(live, connect):
+    draining = threading.Event()
+
+    async def finite():
+        yield "one"
+        while not draining.is_set():
+            await asyncio.sleep(0.005)
+        yield "two"
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def endpoint():
+        return StreamingResponse(finite(), media_type="application/octet-stream")
+
+    server = live(app, drain_grace=20.0)
+    connection = connect(server)
+    connection.send(GET)
+    read = b""
+    while b"one" not in read:
+        read += connection.read_some()
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    wait_until_refused(server)
+    draining.set()
+    assert connection.read_to_end().endswith(b"two\r\n0\r\n\r\n")
+    stopping.join(20)
+
+
+def wait_until_refused(server):
+    """The drain has begun once nobody accepts."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", server.port), 5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.005)
+    raise TimeoutError("the server still accepts")
+
+
+@pytest.mark.parametrize("surface", [raw_events, plan, returned, returned_by_def, returned_events])
 def test_a_slow_reader_makes_the_producer_wait(live, connect, surface):
     given = 0
 

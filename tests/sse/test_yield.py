@@ -235,5 +235,5 @@ def test_middleware_sees_what_is_yielded(live, connect, compresses):
             assert ours.header(name) == theirs.headers.get(name), (path, name)
         body = gzip.decompress(ours.body) if ours.header("content-encoding") else ours.body
         assert body == theirs.content
-    ours_own = [name for name in pulled if name.endswith("plans/streams.py")]
+    ours_own = [name for name in pulled if name.endswith("turboapi_rs/pulling.py")]
     assert bool(ours_own) is not compresses

@@ -17,9 +17,6 @@ from fastapi.dependencies.models import Dependant, _is_async_gen_callable, _is_g
 from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute, _effective_route_context_var, _IncludedRouter
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.routing import Route
 
@@ -64,10 +61,6 @@ def compile_starlette_route(place: Place, context: Any) -> Plan:
                 finish=None, fault=fault_of(tail, context), reads_body=False, source="", pin="")  # fmt: skip
 
 
-_LEAVES_PIECES = (CORSMiddleware, HTTPSRedirectMiddleware, TrustedHostMiddleware)
-"""Middleware that changes a response's head alone."""
-
-
 class _Stack(AsyncExitStack):
     """An exit stack that costs little while it is empty: an empty deque is 700 bytes, and a stream holds three."""
 
@@ -86,20 +79,19 @@ def compile_handler(place: Place, route: Any, original: APIRoute, note: str) -> 
     Raises:
         NotCompiled: with the reason.
     """
-    app = place.app
-    if getattr(original, "form_limits", None) or _limits_forms(app.router) or _limits_forms(place.root.router):
+    if getattr(original, "form_limits", None) or _limits_forms(place.app.router) or _limits_forms(place.root.router):
         raise NotCompiled("form limits are set")
     context = route._route_context
+    tail = tail_of(place)
     token = _effective_route_context_var.set(context)
     try:
         # Pieces of what is pulled natively do not pass through middleware, its head does: with any layer that changes
         # pieces, FastAPI streams it, within the tail.
-        is_pulled = note == STREAM and all(entry.cls in _LEAVES_PIECES for entry in app.user_middleware)
+        is_pulled = note == STREAM and tail.leaves_pieces
         streaming = compile_stream(context or route, original) if is_pulled else None
         handler = streaming or original.get_route_handler()
     finally:
         _effective_route_context_var.reset(token)
-    tail = tail_of(place)
     fault = fault_of(tail, route)
 
     async def run(scope: Any, receive: Any, send: Any, reply: Any, path_params: dict[str, str]) -> None:

@@ -75,6 +75,6 @@ def tail_of(place: Place) -> Tail:
 async def deliver(final: Any, scope: Any, receive: Any, send: Any, reply: Any) -> None:
     """Send a final answer."""
     if isinstance(final, Resumed):
-        await final.here(scope, receive, send)
+        await final.here(scope, receive, send, reply)
     else:
         reply(final)

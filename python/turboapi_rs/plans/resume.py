@@ -16,10 +16,13 @@ from typing import Any
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette._utils import get_route_path
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from turboapi_rs.plans import unwind
+from turboapi_rs.plans import returned, unwind
 from turboapi_rs.plans.routes import Place
 
 _KEY = "turboapi.resumed"
@@ -34,7 +37,7 @@ def prepare(scope: Any, place: Place, route: Any, path_params: dict[str, str] | 
         route: the effective route.
         path_params: as text; those of the scope's path when not given.
     """
-    app, root, prefix = place
+    app, root, prefix, _ = place
     if root.root_path:
         scope["root_path"] = root.root_path
     if prefix:
@@ -50,6 +53,10 @@ def prepare(scope: Any, place: Place, route: Any, path_params: dict[str, str] | 
     scope["path_params"] = {name: convertors[name].convert(value) for name, value in path_params.items()}
 
 
+_LEAVES_PIECES = (CORSMiddleware, HTTPSRedirectMiddleware, TrustedHostMiddleware)
+"""Middleware that changes a response's head alone."""
+
+
 class Tail:
     """The way from a route's answer to the wire through an application's own outer layers.
 
@@ -58,9 +65,16 @@ class Tail:
 
     def __init__(self, place: Place) -> None:
         self.place, self.app = place, place.app
-        outer = copy.copy(self.app)
-        outer.router = _resume
-        self.stack = outer.build_middleware_stack()
+        self.stack: Any = _resume
+        #: No layer looks at the pieces of a response: only its head has to pass through them.
+        self.leaves_pieces = True
+        at: Place | None = place
+        while at is not None:
+            layers = copy.copy(at.app)
+            layers.router = self.stack
+            self.stack = layers.build_middleware_stack()
+            self.leaves_pieces &= all(entry.cls in _LEAVES_PIECES for entry in at.app.user_middleware)
+            at = at.outer
 
 
 async def _resume(scope: Any, receive: Any, send: Any) -> None:
@@ -71,11 +85,11 @@ async def _resume(scope: Any, receive: Any, send: Any) -> None:
             raise resumed.raised
         opened = resumed.opened
         if opened is None:
-            await resumed.response(scope, receive, send)
+            await resumed.respond(scope, receive, send)
             return
         leave = run_in_threadpool if unwind.may_block(opened) else _at_once
         try:
-            await resumed.response(scope, receive, send)
+            await resumed.respond(scope, receive, send)
         except BaseException as raised:
             await leave(unwind.unwind, opened, raised)
         await leave(unwind.close, opened)
@@ -88,13 +102,13 @@ async def _at_once(function: Any, *args: Any) -> None:
 
 
 class Resumed:
-    """An ASGI application for the rest of one request.
+    """An ASGI application for the rest of one request; it takes one argument more, the way of a response's pieces.
 
     Attributes:
         opened: the generators of dependencies that are to be left once the answer is sent, if any.
     """
 
-    __slots__ = ("_context", "opened", "raised", "response", "route", "tail")
+    __slots__ = ("_context", "_way", "opened", "raised", "response", "route", "tail")
 
     def __init__(
         self, tail: Tail, route: Any, *, response: Response | None = None, raised: Exception | None = None
@@ -103,13 +117,23 @@ class Resumed:
         self.opened: Any = None
         self._context = copy_context()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any, way: Any) -> None:
         """Answer, in the context in which the plan ran."""
-        await asyncio.get_running_loop().create_task(self.here(scope, receive, send), context=self._context)
+        here = self.here(scope, receive, send, way)
+        await asyncio.get_running_loop().create_task(here, context=self._context)
 
-    async def here(self, scope: Any, receive: Any, send: Any) -> None:
+    async def here(self, scope: Any, receive: Any, send: Any, way: Any) -> None:
         """Answer, in the task that ran the plan."""
+        self._way = way
         if "endpoint" not in scope:
             prepare(scope, self.tail.place, self.route)
         scope[_KEY] = self
         await self.tail.stack(scope, receive, send)
+
+    async def respond(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send the response: a stream's head through all layers, its pieces past those that leave them alone."""
+        pieces = returned.pieces_of(self.response) if self.tail.leaves_pieces else None
+        if pieces is None:
+            await self.response(scope, receive, send)
+        else:
+            await pieces.send(send, self._way)

@@ -26,11 +26,13 @@ class Place(NamedTuple):
         app: whose routes they are.
         root: the outermost application, which the server runs; `app` itself, unless that is mounted.
         prefix: the path below which `app` is mounted, through all mounts; empty where it is not.
+        outer: where the application stands that `app` is mounted in, if any.
     """
 
     app: Any
     root: Any
-    prefix: str
+    prefix: str = ""
+    outer: Place | None = None
 
 
 class NotCompiled(Exception):
@@ -114,7 +116,7 @@ def read_app(app: Any, *, root_path: str = "") -> Found | None:
 
         found.middleware = middleware.read(app).native
     found.answers_unmatched = not against and _has_plain_endings(app)
-    found.entries = list(_entries(Place(app, app, ""), against))
+    found.entries = list(_entries(Place(app, app), against))
     return found
 
 
@@ -140,7 +142,8 @@ def _mounted(place: Place, mount: Any, against: str) -> Iterator[Entry]:
         return
     if not mount.path or set(mount.param_convertors) != {"path"}:
         return
-    for entry in _entries(Place(app, place.root, place.prefix + mount.path), against or _against_mounted(place, app)):
+    inner = Place(app, place.root, place.prefix + mount.path, place)
+    for entry in _entries(inner, against or _against_mounted(place, app)):
         entry.is_inner = True
         yield entry
 

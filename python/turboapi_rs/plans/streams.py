@@ -8,7 +8,6 @@ generator is closed once, before background tasks run and dependencies are left.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable
@@ -24,8 +23,7 @@ from fastapi.routing import APIRoute, EndpointContext
 from fastapi.sse import EventSourceResponse, ServerSentEvent, format_sse_event
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from turboapi_rs.guest_loop import KeepAlive
-from turboapi_rs.pulling import in_threads
+from turboapi_rs.pulling import in_threads, pull
 
 _INJECTED = "turboapi_injected_response"
 
@@ -51,36 +49,18 @@ class Items(Response):
     async def send(self, outlet: Any) -> None:
         """Send all items, in the task of the request."""
         stream = self.stream
-        task: Any = asyncio.current_task()
-        outlet.watch(task)
-        keep_alive = KeepAlive(outlet, fastapi.sse._PING_INTERVAL) if stream.is_events else None
         iterator = self.generator if stream.is_async else in_threads(self.generator)
-        encode, push_json, has_field = stream.encode, outlet.push_json, stream.field is not None
-        was_told = is_whole = False
-        try:
-            async for item in iterator:
-                room = None if has_field else push_json(item)
-                if room is None:
-                    room = outlet.push(encode(item))
-                if not room:
-                    await outlet.room()
-            is_whole = True
-        except asyncio.CancelledError:
-            was_told = outlet.leave()
-            if not was_told:
-                raise
-        finally:
-            was_told = outlet.leave() or was_told
-            if keep_alive is not None:
-                keep_alive.stop()
-            # A cancellation that told of the end of the stream is no cancellation of what comes after it.
-            if was_told and task.cancelling():
-                task.uncancel()
-            await iterator.aclose()
-        if is_whole:
-            outlet.end()
-        else:
-            outlet.abort()
+        encode, push_item, push_json = stream.encode, outlet.push, outlet.push_json
+
+        def push(item: Any) -> bool:
+            has_room = push_json(item)
+            return push_item(encode(item)) if has_room is None else has_room
+
+        def push_encoded(item: Any) -> bool:
+            return push_item(encode(item))
+
+        ping = fastapi.sse._PING_INTERVAL if stream.is_events else None
+        await pull(outlet, iterator, push if stream.field is None else push_encoded, ping=ping)
         if self.background is not None:
             await self.background()
 

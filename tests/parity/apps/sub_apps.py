@@ -5,6 +5,7 @@ from typing import Annotated
 
 from a2wsgi import WSGIMiddleware
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Form, HTTPException, Query, Request
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel
@@ -267,6 +268,12 @@ outer.mount("/zipped", gzipped)
 outer.mount("/tenant/{tenant}", part)
 outer.mount("/again/and", part)
 
+allowing = FastAPI()
+allowing.add_middleware(CORSMiddleware, allow_origins=["https://a.example"], expose_headers=["x-part"])
+allowing.mount("/part", part)
+zipping = FastAPI()
+zipping.add_middleware(GZipMiddleware, minimum_size=1)
+zipping.mount("/part", part)
 served = FastAPI(servers=[{"url": "https://stag.example.com"}], root_path_in_servers=True)
 
 

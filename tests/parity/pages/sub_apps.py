@@ -3,6 +3,9 @@
 from ..case import get, page, request
 
 JSON = {"content-type": "application/json"}
+GZIP = {"accept-encoding": "gzip"}
+ORIGIN = {"origin": "https://a.example"}
+PREFLIGHT = {**ORIGIN, "access-control-request-method": "POST"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 CASES = (
@@ -65,6 +68,25 @@ CASES = (
         get("the schema of a mounted app", "/part/openapi.json"),
         get("the schema of an app mounted again", "/again/and/openapi.json"),
         get("a mounted app with middleware", "/zipped/included/3", headers={"accept-encoding": "gzip"}),
+    ),
+    *page(
+        "Sub Applications",
+        "sub_apps:allowing",
+        get("CORS around a mount", "/part/same/x", headers=ORIGIN),
+        get("CORS around a handler of a mount", "/part/odd", headers=ORIGIN),
+        get("CORS around a refusal of a mount", "/part/raises/404", headers=ORIGIN),
+        get("CORS around a stream of a mount", "/part/streamed", headers=ORIGIN),
+        get("CORS around lines of a mount", "/part/lines", headers=ORIGIN),
+        get("CORS around a failure of a mount", "/part/wrong", headers=ORIGIN),
+        request("a preflight of a mount", "OPTIONS", "/part/things", headers=PREFLIGHT),
+    ),
+    *page(
+        "Sub Applications",
+        "sub_apps:zipping",
+        get("GZip around a mount", "/part/same/x", headers=GZIP),
+        get("GZip around a handler of a mount", "/part/odd", headers=GZIP),
+        get("GZip around a stream of a mount", "/part/streamed", headers=GZIP),
+        get("GZip around lines of a mount", "/part/lines", headers=GZIP),
     ),
     *page(
         "Including WSGI",
