@@ -12,7 +12,7 @@ SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs
 SHELL = /bin/bash
 PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite clean
+.PHONY: asan campaign mutants verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -54,6 +54,15 @@ soak: build $(TESTERS) ## A million requests of all kinds in each isolation: not
 
 tsan: $(TESTERS) ## ThreadSanitizer: the Rust tests, and the server under load (TURBOAPI_SANITIZE_SECONDS=600)
 	PYTHON=$(abspath $(PY)) bash scripts/sanitize.sh thread
+
+asan: $(TESTERS) ## AddressSanitizer, and the library's own invariants: the Rust tests; the fuzz targets over what is known
+	PYTHON=$(abspath $(PY)) bash scripts/sanitize.sh address
+
+mutants: $(TESTERS) ## The deliberate bug of each fuzz target, found within T seconds (T=20)
+	PYTHON=$(abspath $(PY)) bash scripts/mutants.sh $(if $(filter 60,$(T)),20,$(T))
+
+campaign: $(TESTERS) ## Fuzz for HOURS (8), in rounds; the corpus is kept and minimised
+	PYTHON=$(abspath $(PY)) bash scripts/campaign.sh $(or $(HOURS),8) $(ARGS)
 
 parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
 	$(PY) -m tests.parity --write PARITY.md

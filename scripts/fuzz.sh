@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for so many seconds: scripts/fuzz.sh SECONDS [TARGET...]
+# Runs every fuzz target for so many seconds: scripts/fuzz.sh SECONDS [TARGET...]; with --known in place of SECONDS, once
+# over its seeds and what is in its corpus.
 # A crash prints its input's path and the command that replays it: scripts/fuzz.sh --replay TARGET INPUT. cargo-fuzz is installed when missing; without a
 # nightly toolchain the stable one is told to take the sanitizer's flags.
 #
@@ -46,6 +47,7 @@ for target in "${targets[@]}"; do
   mkdir -p "corpus/$target" "seeds/$target"
   log=target/$target.log
   options=(-max_total_time="$seconds" -print_final_stats=1)
+  if [ "$seconds" = --known ]; then options=(-runs=0 -print_final_stats=1); fi
   inputs=("corpus/$target" "seeds/$target")
   for dictionary in "dictionaries/$target.dict" dictionaries/http1.dict; do
     if [ -e "$dictionary" ]; then options+=(-dict="$dictionary"); break; fi

@@ -1,20 +1,30 @@
 #!/usr/bin/env bash
-# ThreadSanitizer over the Rust tests and over the server under load, Python inside: scripts/sanitize.sh
+# Sanitizers: scripts/sanitize.sh thread|address
 #
+# `address`: AddressSanitizer over the Rust tests, without and with Python inside, the library checking its own invariants;
+# then each fuzz target, which is built with it anyway, once over its seeds and what is in its corpus.
+#
+# `thread`: ThreadSanitizer over the Rust tests and over the server under load, Python inside.
 # The tests of the runtime first, without an interpreter. Then the extension is built with the sanitizer, and served
 # under the load of `tests/soak`: all kinds of handlers, `shared` with two workers, the raw half and the FastAPI half. The
 # interpreter is built with its own `--with-thread-sanitizer`, so that its locks are seen. A report counts if an access in
 # it is ours; those of the interpreter alone are counted and named beside. Exits 1 if one counts. Suppressions:
-# scripts/tsan.supp, each with a reason.
+# scripts/tsan.supp and scripts/lsan.supp, each with a reason.
 #
 #   PYTHON                     a virtual environment's interpreter of 3.13t, with what the tests need
 #   TURBOAPI_SANITIZE_SECONDS  of load (default 60)
-#   TURBOAPI_SANITIZE_STEPS    rust server: what to run
+#   TURBOAPI_SANITIZE_STEPS    what to run: rust server (thread), rust python fuzz (address)
 set -uo pipefail
 cd "$(dirname "$0")/.."
+kind=${1:-thread}
+case $kind in
+  thread) every="rust server" ;;
+  address) every="rust python fuzz" ;;
+  *) echo "sanitize: $kind is neither thread nor address" >&2 && exit 2 ;;
+esac
 python=${PYTHON:-python3}
 seconds=${TURBOAPI_SANITIZE_SECONDS:-60}
-steps=" ${TURBOAPI_SANITIZE_STEPS:-rust server} "
+steps=" ${TURBOAPI_SANITIZE_STEPS:-$every} "
 triple=$(rustc -vV | sed -n 's/^host: //p')
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -27,8 +37,36 @@ if ! cargo +nightly --version >/dev/null 2>&1; then
   export RUSTC_BOOTSTRAP=1
 fi
 # The flags of .cargo/config.toml give way to these. The standard library comes without the sanitizer: its flag differs.
-export RUSTFLAGS="--cfg pyo3_disable_reference_pool -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer"
-export CARGO_TARGET_DIR=$PWD/target/sanitize-thread
+flags="--cfg pyo3_disable_reference_pool -Zsanitizer=$kind -Cunsafe-allow-abi-mismatch=sanitizer"
+target_dir=$PWD/target/sanitize-$kind
+
+if [ "$kind" = address ]; then
+  tested() { RUSTFLAGS="$flags" CARGO_TARGET_DIR="$target_dir" "${cargo[@]}" test -q --target "$triple" "$@"; }
+  if [[ $steps == *" rust "* ]]; then
+    echo "== rust, address sanitizer"
+    # What a connection costs in memory is not to be measured here.
+    LSAN_OPTIONS="suppressions=$PWD/scripts/lsan.supp:print_suppressions=0" \
+      tested --no-default-features --features runtime,invariants --lib --tests -- --skip idle_connections_are_cheap || failed=1
+  fi
+  if [[ $steps == *" python "* ]]; then
+    echo "== rust, with Python, address sanitizer"
+    # CPython itself leaves memory behind at its exit. A build runs other interpreters: PYTHONHOME is for the tests alone.
+    PYO3_PYTHON=$("$python" -c 'import sys; print(sys.executable)')
+    export PYO3_PYTHON
+    LD_LIBRARY_PATH=$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))') \
+      PYTHONHOME=$("$python" -c 'import sys; print(sys.base_prefix)') ASAN_OPTIONS=detect_leaks=0 \
+      tested --features invariants --lib || failed=1
+  fi
+  if [[ $steps == *" fuzz "* ]]; then
+    echo "== fuzz targets over what is known, address sanitizer"
+    PYTHON="$python" bash scripts/fuzz.sh --known || failed=1
+  fi
+  if [ "$failed" = 0 ]; then echo "sanitize: nothing found"; fi
+  exit "$failed"
+fi
+
+export RUSTFLAGS="$flags"
+export CARGO_TARGET_DIR=$target_dir
 # The sanitizer wants an address space that is not shuffled.
 fixed=(setarch -R)
 "${fixed[@]}" true 2>/dev/null || fixed=()
