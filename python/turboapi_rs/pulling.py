@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -64,6 +64,7 @@ async def pull(
     *,
     ping: float | None = None,
     ends_with_drain: bool = True,
+    then: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Send all items of a response whose head was sent, in the task of its request, and its end.
 
@@ -77,6 +78,7 @@ async def pull(
         ping: seconds of silence before a comment is sent; none without it.
         ends_with_drain: it may have no end of its own: it is told of the drain when that begins. Another one goes on
             until the grace is over.
+        then: awaited at the end, unless there was an error.
     """
     task: Any = asyncio.current_task()
     outlet.watch(task, ends_with_drain)
@@ -105,6 +107,8 @@ async def pull(
         outlet.end()
     else:
         outlet.abort()
+    if then is not None:
+        await then()
 
 
 async def in_threads(iterator: Iterator[Any]) -> AsyncIterator[Any]:

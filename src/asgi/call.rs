@@ -321,13 +321,14 @@ impl AsgiCall {
 #[pyclass(frozen, module = "turboapi_rs._core")]
 pub struct TaskEnd {
     exchange: Arc<Exchange>,
-    /// The request's head, for log lines.
-    head: Bytes,
+    /// The request line, for log lines. Not the head: that lies in the buffer that it was read into.
+    line: Box<[u8]>,
 }
 
 impl TaskEnd {
-    pub(super) fn new(exchange: Arc<Exchange>, head: Bytes) -> Self {
-        TaskEnd { exchange, head }
+    pub(super) fn new(exchange: Arc<Exchange>, head: &[u8]) -> Self {
+        let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+        TaskEnd { exchange, line: line.into() }
     }
 
     /// Gives the exchange its last word, if the application has not.
@@ -335,12 +336,12 @@ impl TaskEnd {
         match task.call_method0(intern!(py, "result")) {
             Ok(_) => {
                 if !self.exchange.has_ended() {
-                    let request = super::describe(&self.head);
+                    let request = super::describe(&self.line);
                     log::error!("{request}: the application returned without completing its response");
                     let _ = self.exchange.push(ReplyEvent::Abort);
                 }
             }
-            Err(fault) => report_fault(py, &self.head, fault, &self.exchange),
+            Err(fault) => report_fault(py, &self.line, fault, &self.exchange),
         }
     }
 }

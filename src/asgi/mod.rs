@@ -106,7 +106,7 @@ impl AsgiHost {
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
             self.channel.bind(py).call1((&call,))?.extract()?;
         let task = home.start_task(py, || make(&scope, receive, send, &call))?;
-        let end = TaskEnd::new(exchange.clone(), head);
+        let end = TaskEnd::new(exchange.clone(), &head);
         if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
             end.settle(py, &task);
         } else {

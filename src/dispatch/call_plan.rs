@@ -21,6 +21,7 @@ use crate::json;
 use crate::service::{Ends, Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
 use crate::validate::Validator;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -363,7 +364,7 @@ impl Local {
         };
         let seen = Arc::new((for_arguments, path));
         host.start_with(py, home, request, exchange, |scope, receive, send, call: &Bound<'_, AsgiCall>| {
-            let reply = Bound::new(py, PlanReply { call: call.clone().unbind(), index, seen: seen.clone() })?;
+            let reply = Bound::new(py, PlanReply::new(call.clone().unbind(), index, seen.clone()))?;
             let leading = [scope.clone().into_any(), receive, send, reply.clone().into_any()];
             let (request, path) = &*seen;
             if let Some(coroutine) = plan_bind::call(py, run, &leading, spec, arguments, request, path)? {
@@ -382,7 +383,8 @@ impl Local {
 struct PlanReply {
     call: Py<AsgiCall>,
     index: usize,
-    seen: Arc<(Request, PathParams)>,
+    /// The request, until a stream of it was begun: that may take hours, and the head lies in a large buffer.
+    seen: Mutex<Option<Arc<(Request, PathParams)>>>,
 }
 
 #[pymethods]
@@ -406,7 +408,8 @@ impl PlanReply {
     /// Answers 422 if that is what FastAPI would do; otherwise it is to decide.
     fn refuse(&self) -> PyResult<bool> {
         let Some(local) = Local::current() else { return Ok(false) };
-        let (request, path) = &*self.seen;
+        let Some(seen) = self.seen() else { return Ok(false) };
+        let (request, path) = &*seen;
         match local.app.table.plans[self.index].refusal(request, path) {
             Some(answer) => self.answer(&local, json_event(422, answer)?).map(|()| true),
             None => Ok(false),
@@ -424,14 +427,17 @@ impl PlanReply {
         let none = PyBytes::new(py, b"");
         let (mut head, _) = read_whole(&(status, none, headers).into_pyobject(py)?)?;
         if let Some(local) = Local::current() {
-            let (request, _) = &*self.seen;
-            local.app.begin_stream(&request.head, &request.ends, &mut head);
+            if let Some(seen) = self.seen.lock().take() {
+                let (request, _) = &*seen;
+                local.app.begin_stream(&request.head, &request.ends, &mut head);
+            }
         }
         Ok(Outlet::new(self.call.get().begin(head)?, form_of(form)))
     }
 
     /// The way of the pieces of a response whose head was sent as a message.
     fn pieces(&self, form: &str) -> PyResult<Outlet> {
+        *self.seen.lock() = None;
         Ok(Outlet::new(self.call.get().take_body()?, form_of(form)))
     }
 
@@ -442,9 +448,20 @@ impl PlanReply {
 }
 
 impl PlanReply {
+    fn new(call: Py<AsgiCall>, index: usize, seen: Arc<(Request, PathParams)>) -> Self {
+        PlanReply { call, index, seen: Mutex::new(Some(seen)) }
+    }
+
+    fn seen(&self) -> Option<Arc<(Request, PathParams)>> {
+        self.seen.lock().clone()
+    }
+
     fn answer(&self, local: &Local, event: ReplyEvent) -> PyResult<()> {
-        let (request, _) = &*self.seen;
-        self.call.get().answer(local.app.through_middleware(&request.head, &request.ends, event))
+        let event = match self.seen() {
+            Some(seen) => local.app.through_middleware(&seen.0.head, &seen.0.ends, event),
+            None => event,
+        };
+        self.call.get().answer(event)
     }
 }
 

@@ -19,8 +19,8 @@ from tests.support.wire import Connection, request_bytes
 #: As many as descriptors allow, up to this.
 STREAMS = 10_000
 
-#: Kibibytes of resident memory for each: measured 13, and room for another allocator and interpreter.
-RSS_KIB = 24
+#: Kibibytes of resident memory for each: measured 11, and room for another allocator and interpreter.
+RSS_KIB = 16
 
 APP = """
 import asyncio

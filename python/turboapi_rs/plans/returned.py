@@ -58,9 +58,8 @@ class Pieces:
             push_raw if self.form == "raw" else push,
             ping=self.ping,
             ends_with_drain=is_events,
+            then=response.background,
         )
-        if response.background is not None:
-            await response.background()
 
 
 def pieces_of(response: Response) -> Pieces | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import fastapi.sse
@@ -46,23 +46,24 @@ class Items(Response):
         form = "json-events" if self.stream.is_events else "json-lines"
         return reply.stream(self.status_code, self.raw_headers, form)
 
-    async def send(self, outlet: Any) -> None:
+    def send(self, outlet: Any) -> Coroutine[Any, Any, None]:
         """Send all items, in the task of the request."""
         stream = self.stream
         iterator = self.generator if stream.is_async else in_threads(self.generator)
-        encode, push_item, push_json = stream.encode, outlet.push, outlet.push_json
+        encode, push_item = stream.encode, outlet.push
+        if stream.field is None:
+            push_json = outlet.push_json
 
-        def push(item: Any) -> bool:
-            has_room = push_json(item)
-            return push_item(encode(item)) if has_room is None else has_room
+            def push(item: Any) -> bool:
+                has_room = push_json(item)
+                return push_item(encode(item)) if has_room is None else has_room
+        else:
 
-        def push_encoded(item: Any) -> bool:
-            return push_item(encode(item))
+            def push(item: Any) -> bool:
+                return push_item(encode(item))
 
         ping = fastapi.sse._PING_INTERVAL if stream.is_events else None
-        await pull(outlet, iterator, push if stream.field is None else push_encoded, ping=ping)
-        if self.background is not None:
-            await self.background()
+        return pull(outlet, iterator, push, ping=ping, then=self.background)
 
 
 class Stream:

@@ -25,6 +25,9 @@ use std::time::Instant;
 /// Bytes of further requests kept while one is being answered.
 const MAX_AHEAD_BYTES: usize = 64 * 1024;
 
+/// Bytes of such a read while a response is being streamed: most clients send nothing then, and all may leave.
+const SLIM_READ_BYTES: usize = 256;
+
 /// Bytes of a body still to come from which it is read in large pieces.
 const LARGE_BODY_BYTES: u64 = 1024 * 1024;
 
@@ -37,6 +40,8 @@ pub struct Pending<S> {
     response: Response,
     /// The head as received, for log lines.
     head: Bytes,
+    /// What a response that takes long need not hold was let go of.
+    is_slim: bool,
     /// The body has not ended.
     has_body: bool,
     /// The client waits for 100 before it sends the body.
@@ -58,6 +63,7 @@ impl<S> Pending<S> {
             exchange,
             response: Response::new(context),
             head,
+            is_slim: false,
             has_body: false,
             expects_continue: false,
             body_since: None,
@@ -76,9 +82,12 @@ impl<S> Pending<S> {
 
     /// The request line, for people.
     fn line(&self) -> String {
-        let line = self.head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-        String::from_utf8_lossy(line).into_owned()
+        String::from_utf8_lossy(first_line(&self.head)).into_owned()
     }
+}
+
+fn first_line(head: &[u8]) -> &[u8] {
+    head.split(|&byte| byte == b'\r').next().unwrap_or_default()
 }
 
 impl<S> Drop for Pending<S> {
@@ -160,6 +169,12 @@ impl<S: Service, T: Transport> Connection<S, T> {
                 self.flush().await?;
                 pending.exchange.written(taken);
                 continue;
+            }
+            if pending.response.has_begun() && !pending.has_body && !pending.is_slim {
+                // A stream that waits may do so for hours: it keeps neither the head, nor the buffer that the head lies in.
+                pending.is_slim = true;
+                pending.head = Bytes::copy_from_slice(first_line(&pending.head));
+                self.wire.release();
             }
             let news = self.wait(pending).await;
             self.worker.clock.read();
@@ -257,7 +272,8 @@ impl<S: Service, T: Transport> Connection<S, T> {
                 if is_deaf || self.wire.input.len() >= MAX_AHEAD_BYTES {
                     return Poll::Pending;
                 }
-                return self.wire.poll_read(READ_BYTES, cx).map(News::Read);
+                let wanted = if pending.is_slim { SLIM_READ_BYTES } else { READ_BYTES };
+                return self.wire.poll_read(wanted, cx).map(News::Read);
             }
             if pending.expects_continue {
                 if wants.wants_body {

@@ -145,6 +145,17 @@ impl<T: Transport> Wire<T> {
         }
     }
 
+    /// Gives back every buffer that is empty and not being read into.
+    pub fn release(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+            self.is_large = false;
+        }
+        if self.out.is_empty() {
+            self.out = OutBuf::default();
+        }
+    }
+
     /// Writes all of the output. The peer must take some of it within each `timeout`.
     pub async fn flush(&mut self, slot: &Slot, clock: &Clock, timeout: Duration) -> io::Result<()> {
         while !self.out.is_empty() {
