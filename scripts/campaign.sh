@@ -36,7 +36,9 @@ while [ "$SECONDS" -lt "$end" ] && [ ${#crashed[@]} -lt ${#targets[@]} ]; do
     left=$((end - SECONDS))
     [ "$left" -gt 0 ] || break
     this=$((left < round ? left : round))
-    line=$(bash scripts/fuzz.sh "$this" "$target" | tee /dev/stderr | grep "^fuzz: $target: ")
+    said=$(bash scripts/fuzz.sh "$this" "$target")
+    echo "$said"
+    line=$(grep "^fuzz: $target: " <<<"$said")
     ran[$target]=$((${ran[$target]:-0} + this))
     inputs[$target]=$((${inputs[$target]:-0} + $(grep -oE '[0-9]+ inputs' <<<"${line:-0 inputs}" | grep -oE '[0-9]+')))
     if [ -n "$(ls -A "fuzz/artifacts/$target" 2>/dev/null)" ]; then

@@ -64,11 +64,12 @@ if wants lint; then step "lint" bash scripts/lint.sh; fi
 
 if wants rust; then
   step "rust, sans-IO" cargo test -q --no-default-features
-  step "rust, runtime" cargo test -q --no-default-features --features runtime
+  # From here on the library checks its own invariants.
+  step "rust, runtime" cargo test -q --no-default-features --features runtime,invariants
   # The interpreter is embedded: its libraries and its home are not where a program of its own would look.
   step "rust, with Python" env \
     LD_LIBRARY_PATH="$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')" \
-    PYTHONHOME="$("$python" -c 'import sys; print(sys.base_prefix)')" cargo test -q --lib
+    PYTHONHOME="$("$python" -c 'import sys; print(sys.base_prefix)')" cargo test -q --lib --features invariants
 fi
 
 if wants python; then
