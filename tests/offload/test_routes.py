@@ -173,6 +173,45 @@ def test_full_queue_is_a_503_with_retry_after_and_the_worker_goes_on(live, conne
     until(lambda: running.offload_state()["completed"] == 2)
 
 
+def test_stream_that_the_pool_refuses_is_closed_and_its_connection_torn(live, connect):
+    """Its iterator was dropped, and nobody told it: found by fuzzing with a pool that refuses."""
+    gate = threading.Event()
+    told: list[str] = []
+    server = Server()
+
+    class Items:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            told.append("next")
+            return b"item"
+
+        def close(self):
+            told.append("close")
+
+    @server.get("/held")
+    @blocking
+    def held() -> str:
+        assert gate.wait(60)
+        return "done"
+
+    @server.get("/")
+    def streamed():
+        return 200, "text/plain", b"", Items(), {}
+
+    running = live(server, workers=1, offload_threads=1, offload_queue=0)
+    first, second = connect(running), connect(running)
+    first.send(request_bytes("GET", "/held"))
+    until(lambda: running.offload_state()["running"] == 1)
+    second.send(GET)
+    until(lambda: told != [])
+    assert not second.read_to_end().endswith(b"0\r\n\r\n")
+    gate.set()
+    assert first.read_answer().body == b"done"
+    assert told == ["close"]
+
+
 def test_threads_of_the_pool_grow_past_forty_when_all_are_blocked(live, connect):
     everyone = threading.Barrier(50)
     server = Server()
