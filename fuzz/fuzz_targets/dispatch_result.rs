@@ -6,11 +6,11 @@ mod service;
 use libfuzzer_sys::fuzz_target;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyModule};
-use service::{ask, factory, module, service};
+use service::{factory, module, FewThreads, Worker};
 use std::cell::OnceCell;
 use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
-use turboapi::dispatch::{Pin, PyService};
+use turboapi::dispatch::Pin;
 
 const HANDLERS: &std::ffi::CStr = cr#"
 import gc
@@ -103,7 +103,7 @@ static MODULE: OnceLock<Py<PyModule>> = OnceLock::new();
 
 thread_local! {
     /// Kept for good: at the end of the process nobody is attached who could let go of its references.
-    static SERVICE: OnceCell<ManuallyDrop<PyService>> = const { OnceCell::new() };
+    static WORKER: OnceCell<ManuallyDrop<Worker>> = const { OnceCell::new() };
 }
 
 fuzz_target!(
@@ -111,8 +111,9 @@ fuzz_target!(
         let made = module(HANDLERS);
         let app = factory(&made, &[("/", "handler", false, Pin::Direct)]);
         let _ = MODULE.set(made);
-        SERVICE.with(|slot| {
-            let _ = slot.set(ManuallyDrop::new(service(&app, 1, 2)));
+        WORKER.with(|slot| {
+            let pool = FewThreads::new(2, Default::default());
+            let _ = slot.set(ManuallyDrop::new(Worker::new(&app, 1, 2, pool)));
         });
     },
     |data: &[u8]| {
@@ -123,8 +124,8 @@ fuzz_target!(
             let module = MODULE.get().expect("init").bind(py);
             module.call_method1("prepare", (PyBytes::new(py, data),)).expect("every input builds something");
         });
-        SERVICE.with(|slot| {
-            if let Some((status, _)) = ask(slot.get().expect("init"), "/") {
+        WORKER.with(|slot| {
+            if let Some((status, _)) = slot.get().expect("init").ask("/") {
                 assert!((200..=599).contains(&status), "{status}");
             }
         });
