@@ -4,7 +4,8 @@
 #   scripts/matrix.sh [--short] [VERSION...]     default: 3.13t 3.13 3.14t
 #
 # --short: all but the first run tests/test_*.py, tests/sse, tests/asgi, tests/parity and tests/freethreading, on one
-# driver and with two workers, and only as long as the time allows. At the end, parity on the lowest FastAPI. Prints what was left out and why; the last line is the sum.
+# driver and with two workers, and only as long as the time allows. At the end, parity on the lowest FastAPI. Prints what
+# was left out and why; the last line is the sum.
 #
 #   TURBOAPI_MATRIX_SECONDS  after which no further leg is begun (default: no bound)
 set -uo pipefail
