@@ -151,7 +151,10 @@ def test_npm_eventsource_follows_names_ids_retry_and_closes(live):
             "--ignore-scripts",
             "eventsource@2",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+        # npm trusts its own list of authorities; what the system trusts is said as OpenSSL is told.
+        trusted = os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
+        environment = {"NODE_EXTRA_CA_CERTS": trusted, **os.environ} if pathlib.Path(trusted).is_file() else None
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)
         if done.returncode:
             pytest.skip(f"npm cannot install eventsource: {done.stderr[-300:]}")
     app = make_app()
