@@ -9,7 +9,7 @@ import asyncio
 import threading
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.responses import StreamingResponse
 from turboapi_rs import Server
 
@@ -100,6 +100,28 @@ def returned_by_def(source):
     return app
 
 
+def yielded(source):
+    """A path operation that yields what its response class sends as it is."""
+    app = with_other(FastAPI())
+    options = {"methods": METHODS, "response_class": StreamingResponse, "status_code": source.status}
+
+    async def asynchronous(response: Response):
+        response.headers.update(source.headers)
+        items = source.make()
+        try:
+            async for item in items:
+                yield item
+        finally:
+            await items.aclose()
+
+    def sync(response: Response):
+        response.headers.update(source.headers)
+        yield from source.make()
+
+    app.api_route("/", **options)(sync if source.kind == "sync" else asynchronous)
+    return app
+
+
 def asgi(source):
     app = returned(source)
 
@@ -136,7 +158,7 @@ def bare_asgi(source):
     return hosted
 
 
-SURFACES = [raw, returned, returned_by_def, asgi, bare_asgi]
+SURFACES = [raw, returned, returned_by_def, yielded, asgi, bare_asgi]
 
 
 @pytest.fixture(params=SURFACES)
@@ -260,6 +282,10 @@ def test_a_length_that_holds_is_the_framing(serve, kind):
         # Framing is not a raw handler's to say.
         assert answer.status == 500
         return
+    if serve.surface is yielded:
+        # FastAPI leaves a length out that such a function sets.
+        assert (answer.framing, answer.header("content-length"), answer.body) == ("chunked", None, b"onetwo")
+        return
     assert (answer.framing, answer.body) == ("length", b"onetwo")
     assert is_usable(connection)
     assert_closed_once(serve, source)
@@ -272,6 +298,10 @@ def test_a_length_that_does_not_hold_tears_the_response(serve, kind, length, cap
     connection.send(GET)
     if serve.surface is raw:
         assert connection.read_answer().status == 500
+        return
+    if serve.surface is yielded:
+        answer = connection.read_answer()
+        assert (answer.framing, answer.header("content-length"), answer.body) == ("chunked", None, b"onetwo")
         return
     data = connection.read_to_end()
     assert b"content-length: %d" % length in data.lower()
