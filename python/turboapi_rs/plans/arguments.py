@@ -169,7 +169,9 @@ class Arguments(Source):
 
     def _judged_body(self, dependant: Dependant) -> dict[str, str] | None:
         """A body that is judged and built natively; None where FastAPI's own extraction is to read it."""
-        if dependant is not self.dependant or self.judge is not None or "body" in self.shared:
+        # Read natively once, for one of its readers: with several, each takes its part of what one parse gives.
+        is_alone = dependant is self.dependant or _readers(self.dependant) == 1
+        if not is_alone or self.judge is not None or "body" in self.shared:
             return None
         fields = dependant.body_params
         if any(len(_get_param_aliases(field)) != 1 or field.config for field in fields):
@@ -214,3 +216,8 @@ class Arguments(Source):
             self.injected = self._new("injected")
             self.binding.append(f"{self.injected} = new_response()")
         return self.injected
+
+
+def _readers(dependant: Dependant) -> int:
+    """How many of a tree's dependants have parameters in the body."""
+    return bool(dependant.body_params) + sum(_readers(sub) for sub in dependant.dependencies)

@@ -17,7 +17,7 @@ from fastapi import (
     Response,
 )
 from fastapi.requests import HTTPConnection
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 app = FastAPI()
 ITEMS = [{"item_name": "Foo"}, {"item_name": "Bar"}, {"item_name": "Baz"}]
@@ -129,6 +129,64 @@ def with_body(page: Page, more: Annotated[int, Body()] = 0):
 @app.post("/body-in-dependency")
 async def body_in_dependency(total: Annotated[int, Depends(with_body)], extra: Annotated[str, Body()] = "e"):
     return {"total": total, "extra": extra}
+
+
+class Filter(BaseModel):
+    name: str = Field(min_length=2)
+    sizes: list[int] = []
+
+
+def read_filter(item: Filter):
+    return item
+
+
+async def read_members(name: Annotated[str, Body(min_length=2)], n: Annotated[int, Body(ge=0)] = 5):
+    return {"name": name, "n": n}
+
+
+def read_nested(found: Annotated[Filter, Depends(read_filter)], q: int = 0):
+    return {"q": q, "found": found}
+
+
+def yield_filter(item: Annotated[Filter, Body(embed=True)]):
+    yield item
+
+
+def refuse(x_refuse: Annotated[str | None, Header()] = None):
+    if x_refuse:
+        raise HTTPException(403, x_refuse)
+
+
+@app.post("/body/model")
+async def body_model(found: Annotated[Filter, Depends(read_filter)]):
+    return {"type": type(found).__name__, "set": sorted(found.model_fields_set), "found": found}
+
+
+@app.post("/body/members", dependencies=[Depends(refuse)])
+def body_members(found: Annotated[dict, Depends(read_members)]):
+    return found
+
+
+@app.post("/body/nested/{number}")
+async def body_nested(number: int, found: Annotated[dict, Depends(read_nested)]):
+    return {"number": number, **found}
+
+
+@app.post("/body/yield")
+async def body_yield(found: Annotated[Filter, Depends(yield_filter)]):
+    return found
+
+
+@app.post("/body/twice")
+async def body_twice(
+    found: Annotated[Filter, Depends(read_filter)], again: Annotated[Filter, Depends(read_filter, use_cache=False)]
+):
+    return {"same": found is again, "equal": found == again}
+
+
+@app.post("/body/cached")
+async def body_cached(found: Annotated[Filter, Depends(read_filter)], again: Annotated[dict, Depends(read_nested)]):
+    return {"same": found is again["found"], "q": again["q"]}
 
 
 def with_model(page: Annotated[Page, Query()]):

@@ -23,6 +23,46 @@ CASES = (
         ),
         post_json("bodies in route and dependency, wrong", "/body-in-dependency", {"page": {"size": "x"}, "extra": 1}),
         request("bodies in route and dependency, none", "POST", "/body-in-dependency"),
+        *(
+            case
+            for path, good in (
+                ("model", {"name": "ab", "sizes": [1, "2"]}),
+                ("members", {"name": "ab", "n": "7"}),
+                ("nested/3?q=4", {"name": "ab"}),
+                ("yield", {"item": {"name": "ab", "sizes": []}}),
+                ("twice", {"name": "ab", "extra": 1}),
+                ("cached?q=2", {"name": "ab", "sizes": [3]}),
+            )
+            for case in (
+                post_json(f"a body in a dependency: {path}", f"/body/{path}", good),
+                post_json(f"a body in a dependency: {path}, too short", f"/body/{path}", {"name": "a", "n": -1}),
+                post_json(f"a body in a dependency: {path}, wrong", f"/body/{path}", {"name": 1, "sizes": ["x", None]}),
+                post_json(f"a body in a dependency: {path}, wrong inside", f"/body/{path}", {"item": {"name": []}}),
+                post_json(f"a body in a dependency: {path}, a list", f"/body/{path}", [1]),
+                post_json(f"a body in a dependency: {path}, null", f"/body/{path}", None),
+                request(f"a body in a dependency: {path}, none", "POST", f"/body/{path}"),
+                request(
+                    f"a body in a dependency: {path}, torn",
+                    "POST",
+                    f"/body/{path}",
+                    headers={"content-type": "application/json"},
+                    body=b'{"name": "a',
+                ),
+                request(
+                    f"a body in a dependency: {path}, as text",
+                    "POST",
+                    f"/body/{path}",
+                    headers={"content-type": "text/plain"},
+                    body=b'{"name": "ab"}',
+                ),
+            )
+        ),
+        post_json(
+            "a body in a dependency, refused by another", "/body/members", {"name": "ab"}, headers={"x-refuse": "no"}
+        ),
+        post_json(
+            "a wrong body in a dependency, refused by another", "/body/members", {"name": 1}, headers={"x-refuse": "no"}
+        ),
     ),
     *page(
         "Classes as Dependencies",
