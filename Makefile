@@ -12,7 +12,7 @@ SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs
 SHELL = /bin/bash
 PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: asan campaign mutants verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite clean
+.PHONY: asan campaign models mutants verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -54,6 +54,9 @@ soak: build $(TESTERS) ## A million requests of all kinds in each isolation: not
 
 tsan: $(TESTERS) ## ThreadSanitizer: the Rust tests, and the server under load (TURBOAPI_SANITIZE_SECONDS=600)
 	PYTHON=$(abspath $(PY)) bash scripts/sanitize.sh thread
+
+models: ## Models of the concurrent pieces (loom), and the deliberate bugs that they find (ARGS="--quick": models alone)
+	bash scripts/models.sh $(ARGS)
 
 asan: $(TESTERS) ## AddressSanitizer, and the library's own invariants: the Rust tests; the fuzz targets over what is known
 	PYTHON=$(abspath $(PY)) bash scripts/sanitize.sh address

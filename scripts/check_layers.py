@@ -15,6 +15,7 @@ import sys
 #: Module → modules of this crate that it may use.
 ARROWS: dict[str, set[str]] = {
     "invariants": set(),
+    "sync": set(),
     "bytes_ext": set(),
     "http1": {"bytes_ext"},
     "ws": {"bytes_ext"},
@@ -74,7 +75,7 @@ ARROWS: dict[str, set[str]] = {
 }
 
 #: What every module may use.
-EVERYWHERE = {"invariants"}
+EVERYWHERE = {"invariants", "sync"}
 
 SANS_IO = {"http1", "middleware", "multipart", "ws", "sse", "router", "static_cache"}
 MAY_NAME_MONOIO = {"runtime"}

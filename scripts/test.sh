@@ -64,6 +64,7 @@ if wants lint; then step "lint" bash scripts/lint.sh; fi
 
 if wants rust; then
   step "rust, sans-IO" cargo test -q --no-default-features
+  step "rust, models of the concurrent pieces" bash scripts/models.sh --quick
   # From here on the library checks its own invariants.
   step "rust, runtime" cargo test -q --no-default-features --features runtime,invariants
   # The interpreter is embedded: its libraries and its home are not where a program of its own would look.

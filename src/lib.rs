@@ -13,6 +13,7 @@ pub mod router;
 pub mod service;
 pub mod sse;
 pub mod static_cache;
+pub mod sync;
 
 #[cfg(feature = "runtime")]
 pub mod runtime;

@@ -17,9 +17,7 @@ use crate::isolated::{IsolatedFactory, Source as AppSource, REFUSED};
 use crate::middleware::Stack;
 use crate::pyclasses::MiddlewareStack;
 use crate::router::RouteFault;
-use crate::runtime::{
-    self, Bind, DriverChoice, RunningServer, RuntimeConfig, StartError, StopHandle, Timeouts,
-};
+use crate::runtime::{self, Bind, Brake, DriverChoice, RunningServer, RuntimeConfig, StartError, Timeouts};
 use crate::service::{Offload, ServiceFactory};
 use crate::static_cache::StaticResponse;
 use bytes::Bytes;
@@ -55,11 +53,9 @@ pub struct CoreServer {
     offload: Mutex<Option<Offload>>,
     state: Mutex<State>,
     middleware: Mutex<Option<Arc<Stack>>>,
-    stop: Mutex<Option<StopHandle>>,
+    brake: Brake,
     /// The application, while it is served from the main interpreter.
     live: Mutex<Option<Arc<LiveApp>>>,
-    /// `cut` was called before there was anything to cut.
-    is_cut: AtomicBool,
     is_running: AtomicBool,
 }
 
@@ -106,9 +102,8 @@ impl CoreServer {
             offload: Mutex::default(),
             middleware: Mutex::default(),
             state: Mutex::new(State::Open { table: Box::default(), asgi: None, isolated: None }),
-            stop: Mutex::new(None),
+            brake: Brake::default(),
             live: Mutex::default(),
-            is_cut: AtomicBool::new(false),
             is_running: AtomicBool::new(false),
         })
     }
@@ -384,19 +379,12 @@ impl CoreServer {
 
     /// Begins the drain; a second call cuts what is left.
     fn stop(&self) {
-        let handle = self.stop.lock().clone();
-        if let Some(handle) = handle {
-            handle.stop();
-        }
+        self.brake.stop();
     }
 
     /// Cuts everything. A start that is still under way fails.
     fn cut(&self) {
-        self.is_cut.store(true, Ordering::Release);
-        let handle = self.stop.lock().clone();
-        if let Some(handle) = handle {
-            handle.cut();
-        }
+        self.brake.cut();
     }
 
     /// Waits until every worker has ended.
@@ -427,7 +415,7 @@ impl CoreServer {
 
     /// Requests begun since the start.
     fn requests(&self) -> u64 {
-        self.stop.lock().as_ref().map_or(0, StopHandle::requests)
+        self.brake.requests()
     }
 
     /// How many workers there are.
@@ -445,11 +433,7 @@ impl CoreServer {
     ) -> Result<RunningServer, StartError> {
         let server = runtime::start(config, Arc::new(factory))?;
         // Known before the application has started: its start can be cut short.
-        let handle = server.stop_handle();
-        *self.stop.lock() = Some(handle.clone());
-        if self.is_cut.load(Ordering::Acquire) {
-            handle.cut();
-        }
+        self.brake.fit(server.stop_handle());
         match server.wait_started() {
             Ok(()) => Ok(server),
             Err(error) => {

@@ -9,7 +9,7 @@
 
 use crate::http1::{self, FieldBlock, FieldFault};
 use crate::invariants::{hold, Invariant, Seal};
-use arc_swap::ArcSwap;
+use crate::sync::ArcSwap;
 use bytes::Bytes;
 use std::sync::Arc;
 

@@ -4,12 +4,12 @@
 //! `guest_loop.Lifespan`. Spec: ASGI lifespan 2.0.
 
 use crate::home_loop::HomeLoop;
-use parking_lot::Mutex;
+use crate::service::Awaited;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 /// The lifespan of an application.
 pub struct Lifespan {
@@ -48,36 +48,16 @@ impl Lifespan {
 
 /// How far a phase has come.
 #[derive(Debug, Default)]
-pub struct Progress(Mutex<ProgressState>);
-
-#[derive(Debug, Default)]
-struct ProgressState {
-    result: Option<Result<(), String>>,
-    waker: Option<Waker>,
-}
+pub struct Progress(Awaited<Result<(), String>>);
 
 impl Progress {
     /// Ready with the phase's result; the error is the application's message.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
-        let mut inner = self.0.lock();
-        match &inner.result {
-            Some(result) => Poll::Ready(result.clone()),
-            None => {
-                inner.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.0.poll_copy(cx)
     }
 
     fn settle(&self, result: Result<(), String>) {
-        let waker = {
-            let mut inner = self.0.lock();
-            inner.result.get_or_insert(result);
-            inner.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.0.put(result);
     }
 }
 

@@ -7,9 +7,10 @@
 //! Threads: shared by all. `is_direct` is one load of a word that is written at a change only; a direct call is counted
 //! by its worker, on a cache line of its own; the rest is written on threads of the pool.
 
+use super::standing::Standing;
 use crate::home_loop;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -58,12 +59,6 @@ impl Pin {
     }
 }
 
-/// A route whose proofs are asked for again needs twice as many each time, up to this.
-const MAX_PROOFS: u32 = 65_536;
-
-/// Direct calls, in proofs asked for, after which a slow one is forgiven: the proofs start anew, they do not double.
-const FORGIVEN_AFTER: u64 = 1_000;
-
 /// The policy of one route.
 pub struct Earned {
     method: String,
@@ -71,18 +66,8 @@ pub struct Earned {
     handler: String,
     pin: Pin,
     thresholds: Thresholds,
-    is_direct: AtomicBool,
-    /// It needs the event loop to go on while it runs, so that it is never direct.
-    stays: AtomicBool,
-    /// Fast calls on the pool since the last slow one.
-    streak: AtomicU32,
-    /// Such calls asked for.
-    needed: AtomicU32,
+    standing: Standing,
     offloaded: AtomicU64,
-    promotions: AtomicU32,
-    demotions: AtomicU32,
-    /// Direct calls made before the last promotion.
-    direct_before: AtomicU64,
     /// Direct calls of each worker; made when the number of workers is known.
     direct: OnceLock<Box<[OwnLine]>>,
 }
@@ -122,24 +107,19 @@ pub struct RouteState {
 impl Earned {
     /// The policy of the route `method path`, whose function is called `handler` in log lines.
     pub fn new(method: &str, path: &str, handler: &str, pin: Pin, thresholds: Thresholds) -> Self {
+        let is_direct = match pin {
+            Pin::Direct => true,
+            Pin::Blocking => false,
+            Pin::Earned => thresholds.after == 0,
+        };
         Earned {
             method: method.to_owned(),
             path: path.to_owned(),
             handler: handler.to_owned(),
             pin,
             thresholds,
-            is_direct: AtomicBool::new(match pin {
-                Pin::Direct => true,
-                Pin::Blocking => false,
-                Pin::Earned => thresholds.after == 0,
-            }),
-            stays: AtomicBool::new(false),
-            streak: AtomicU32::new(0),
-            needed: AtomicU32::new(thresholds.after),
+            standing: Standing::new(is_direct, thresholds.after),
             offloaded: AtomicU64::new(0),
-            promotions: AtomicU32::new(0),
-            demotions: AtomicU32::new(0),
-            direct_before: AtomicU64::new(0),
             direct: OnceLock::new(),
         }
     }
@@ -152,7 +132,7 @@ impl Earned {
     /// Does the next call run on the worker?
     #[inline]
     pub fn is_direct(&self) -> bool {
-        self.is_direct.load(Ordering::Relaxed)
+        self.standing.is_direct()
     }
 
     /// Makes a call on worker `worker`, on its own thread, and judges it. A pinned one is only counted.
@@ -192,11 +172,8 @@ impl Earned {
     /// The function waits for the event loop, which a direct call may hold up: it is never called directly again.
     #[cold]
     pub fn stay_on_pool(&self) {
-        if self.pin != Pin::Earned || self.stays.swap(true, Ordering::Relaxed) {
+        if self.pin != Pin::Earned || !self.standing.stay() {
             return;
-        }
-        if self.is_direct.swap(false, Ordering::Relaxed) {
-            self.demotions.fetch_add(1, Ordering::Relaxed);
         }
         log::info!("{self}: it calls back into the event loop, and stays on the offload pool");
     }
@@ -211,39 +188,19 @@ impl Earned {
 
     fn note_offloaded(&self, took: Duration) {
         self.offloaded.fetch_add(1, Ordering::Relaxed);
-        if self.pin != Pin::Earned || self.is_direct() || self.stays.load(Ordering::Relaxed) {
+        if self.pin != Pin::Earned {
             return;
         }
-        if took >= self.thresholds.under {
-            self.streak.store(0, Ordering::Relaxed);
-            return;
-        }
-        let streak = self.streak.fetch_add(1, Ordering::Relaxed) + 1;
-        let needed = self.needed.load(Ordering::Relaxed);
-        if streak < needed || self.is_direct.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        self.streak.store(0, Ordering::Relaxed);
-        self.direct_before.store(self.direct_calls(), Ordering::Relaxed);
-        self.promotions.fetch_add(1, Ordering::Relaxed);
+        let proved = self.standing.prove(took < self.thresholds.under, || self.direct_calls());
+        let Some(needed) = proved else { return };
         log::info!("{self}: {needed} calls in a row took less than {:?} each: it runs directly on the workers from now on",
             self.thresholds.under);
     }
 
     #[cold]
     fn demote(&self, took: Duration) {
-        // Calls that were on their way when another one took the right away say nothing new.
-        if !self.is_direct.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        let calls = self.direct_calls() - self.direct_before.load(Ordering::Relaxed);
-        let before = self.needed.load(Ordering::Relaxed);
-        let is_forgiven = calls > FORGIVEN_AFTER * u64::from(before.max(1));
-        let base = if is_forgiven { self.thresholds.after } else { before };
-        let needed = base.saturating_mul(2).clamp(1, MAX_PROOFS);
-        self.needed.store(needed, Ordering::Relaxed);
-        self.streak.store(0, Ordering::Relaxed);
-        self.demotions.fetch_add(1, Ordering::Relaxed);
+        let lost = self.standing.lose(self.thresholds.after, || self.direct_calls());
+        let Some(needed) = lost else { return };
         log::warn!(
             "{self}: a call took {:.1} ms on a worker (bound: {:?}): it runs on the offload pool until {needed} calls in a row take less than {:?} each",
             took.as_secs_f64() * 1e3,
@@ -267,10 +224,10 @@ impl Earned {
             is_direct: self.is_direct(),
             direct_calls: self.direct_calls(),
             offloaded_calls: self.offloaded.load(Ordering::Relaxed),
-            promotions: self.promotions.load(Ordering::Relaxed),
-            demotions: self.demotions.load(Ordering::Relaxed),
-            streak: self.streak.load(Ordering::Relaxed),
-            needed: self.needed.load(Ordering::Relaxed),
+            promotions: self.standing.promotions(),
+            demotions: self.standing.demotions(),
+            streak: self.standing.streak(),
+            needed: self.standing.needed(),
         }
     }
 }
@@ -291,6 +248,7 @@ impl fmt::Debug for Earned {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatch::standing::MAX_PROOFS;
 
     const FAST: Duration = Duration::from_micros(10);
     const MEDIUM: Duration = Duration::from_millis(2);
@@ -360,8 +318,8 @@ mod tests {
 
     #[test]
     fn proofs_are_bounded() {
-        let earned = policy(Pin::Earned, u32::MAX);
-        earned.is_direct.store(true, Ordering::Relaxed);
+        let standing = Standing::new(true, u32::MAX);
+        let earned = Earned { standing, ..policy(Pin::Earned, u32::MAX) };
         earned.demote(SLOW);
         assert_eq!(earned.state().needed, MAX_PROOFS);
     }

@@ -6,32 +6,32 @@
 //! many tables have come since; what was sent to another thread takes its application along.
 //! Threads: any thread replaces or publishes; each worker takes the latest up at its next request.
 
+use super::latest::Latest;
 use super::plan::Table;
 use super::service::{own_handlers, App, Local};
 use crate::interp::Held;
 use crate::static_cache::StaticResponse;
-use arc_swap::ArcSwap;
 use pyo3::prelude::*;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// The latest application.
-pub struct LiveApp(ArcSwap<App>);
+pub struct LiveApp(Latest<App>);
 
 impl LiveApp {
     /// The first one.
     pub fn new(app: App) -> Arc<Self> {
-        Arc::new(LiveApp(ArcSwap::from_pointee(app)))
+        Arc::new(LiveApp(Latest::new(app)))
     }
 
     /// The one of now.
     pub fn latest(&self) -> Arc<App> {
-        self.0.load_full()
+        self.0.take_up()
     }
 
     /// It is still that one.
     pub(super) fn is_latest(&self, app: &Arc<App>) -> bool {
-        Arc::ptr_eq(&self.0.load(), app)
+        self.0.is(app)
     }
 
     /// Serves by another table from now on. A request that was routed before ends as it began. Gives the table back, as
@@ -45,13 +45,13 @@ impl LiveApp {
             return Err("the routes of a framework are changed through it");
         }
         let next = latest.with_table(py, table).map_err(|_| "out of memory")?;
-        self.0.store(Arc::new(next));
+        self.0.put(next);
         Ok(())
     }
 
     /// Puts another static response in the place of the one of that path. False: the path has none.
     pub fn publish(&self, path: &str, response: StaticResponse) -> bool {
-        let latest = self.0.load();
+        let latest = self.latest();
         let cell = latest.table.cell(path);
         if let Some(cell) = cell {
             cell.publish(response);

@@ -12,6 +12,7 @@ mod earned;
 mod fault;
 mod file_route;
 mod form;
+mod latest;
 mod live;
 mod offloaded;
 mod outlet;
@@ -21,7 +22,9 @@ mod refusal;
 mod reply;
 mod scalar;
 mod service;
+mod standing;
 mod stream;
+mod turns;
 mod upload;
 mod watch;
 

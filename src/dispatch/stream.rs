@@ -8,6 +8,7 @@
 use super::fault::{self, Fault};
 use super::outlet::{self, item_bytes, Form, Outlet};
 use super::service::Local;
+use super::turns::Turns;
 use crate::home_loop::HomeLoop;
 use crate::interp::name;
 use crate::interp::{self, Held};
@@ -17,7 +18,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -155,39 +156,6 @@ impl StreamEnd {
                 fault::abort(&self.exchange);
             }
         }
-    }
-}
-
-/// One turn at a time, and no wake lost: idle, queued or running, and asked for again while running.
-///
-/// A single word, so that "nothing more to do" and "asked again" cannot pass each other.
-#[derive(Debug, Default)]
-pub(super) struct Turns(AtomicU8);
-
-impl Turns {
-    const IDLE: u8 = 0;
-    const ACTIVE: u8 = 1;
-    const ASKED: u8 = 2;
-
-    /// Asks for a turn. True: the caller queues it.
-    pub(super) fn ask(&self) -> bool {
-        // Idle becomes active; active becomes asked; asked stays.
-        let before = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| match state {
-            Self::IDLE => Some(Self::ACTIVE),
-            Self::ACTIVE => Some(Self::ASKED),
-            _ => None,
-        });
-        before == Ok(Self::IDLE)
-    }
-
-    /// A turn begins: what was asked before now is what it does.
-    pub(super) fn begin(&self) {
-        self.0.store(Self::ACTIVE, Ordering::Release);
-    }
-
-    /// A turn found nothing more to do. True: it was asked for meanwhile, and is to be queued again.
-    pub(super) fn end(&self) -> bool {
-        self.0.compare_exchange(Self::ACTIVE, Self::IDLE, Ordering::AcqRel, Ordering::Acquire).is_err()
     }
 }
 

@@ -7,12 +7,12 @@
 //! it waits for the peer. Plain handlers on a thread of the pool, which waits.
 
 use super::form::{Content, FormLimits, Part, Poured, Saving, Sink, UploadFault};
-use super::stream::Turns;
+use super::turns::Turns;
 use crate::home_loop::HomeLoop;
 use crate::interp;
 use crate::invariants;
 use crate::pyclasses::Request as PyRequest;
-use crate::service::{Exchange, Inbound, Offload};
+use crate::service::{Awaited, Exchange, Inbound, Offload};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::exceptions::{
@@ -87,13 +87,13 @@ impl Upload {
             offload: self.offload.clone(),
             sink: Mutex::new(Some(sink)),
             turns: Turns::default(),
-            done: Mutex::default(),
+            done: Awaited::default(),
         });
         drain.clone().schedule();
         home.wait(
             py,
             Box::new(move |py, cx| {
-                drain.poll_done(cx).map(|poured| {
+                drain.done.poll(cx).map(|poured| {
                     let poured = poured.map_err(raise)?;
                     Ok(to_python(py, poured, &content_type)?.unbind())
                 })
@@ -131,7 +131,9 @@ impl Upload {
 fn piece_of(found: Inbound, is_drained: &AtomicBool) -> PyResult<Option<Bytes>> {
     match found {
         Inbound::Body(piece, more) => {
-            is_drained.store(!more, Ordering::Release);
+            if !more {
+                is_drained.store(true, Ordering::Release);
+            }
             Ok((more || !piece.is_empty()).then_some(piece))
         }
         Inbound::Closed(_) => Err(raise(UploadFault::Disconnected)),
@@ -228,13 +230,7 @@ struct Drain {
     offload: Offload,
     sink: Mutex<Option<Sink>>,
     turns: Turns,
-    done: Mutex<Done>,
-}
-
-#[derive(Default)]
-struct Done {
-    poured: Option<Result<Poured, UploadFault>>,
-    waker: Option<Waker>,
+    done: Awaited<Result<Poured, UploadFault>>,
 }
 
 impl Drain {
@@ -247,7 +243,7 @@ impl Drain {
     fn submit(self: Arc<Self>) {
         let there = self.clone();
         if self.offload.submit(Box::new(move || there.turn())).is_err() {
-            self.end(Err(UploadFault::Io(std::io::Error::other("the offload pool takes no more work"))));
+            self.done.put(Err(UploadFault::Io(std::io::Error::other("the offload pool takes no more work"))));
         }
     }
 
@@ -266,31 +262,9 @@ impl Drain {
         };
         drop(slot);
         if let Some(ended) = ended {
-            self.end(ended);
+            self.done.put(ended);
         } else if self.turns.end() {
             self.submit();
-        }
-    }
-
-    fn end(&self, poured: Result<Poured, UploadFault>) {
-        let waker = {
-            let mut done = self.done.lock();
-            done.poured = Some(poured);
-            done.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll_done(&self, cx: &Context<'_>) -> Poll<Result<Poured, UploadFault>> {
-        let mut done = self.done.lock();
-        match done.poured.take() {
-            Some(poured) => Poll::Ready(poured),
-            None => {
-                done.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
         }
     }
 }

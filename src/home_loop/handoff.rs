@@ -66,7 +66,7 @@ impl Handoff {
         let submitted = self.offload.submit(Box::new(move || {
             interp::attach(|py| {
                 if let Some(outcome) = call.make(py) {
-                    handle.deliver(outcome);
+                    handle.mailbox.deliver(outcome);
                 }
             });
         }));

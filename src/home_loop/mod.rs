@@ -8,11 +8,11 @@
 mod agenda;
 mod driven;
 mod handoff;
+mod mailbox;
 
 use crate::interp::name;
 use crate::interp::{self, BaseContext};
 use crate::service::{GuestLoop, NextStep, Offload};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -20,13 +20,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use agenda::Agenda;
 use handoff::{Handoff, Outcome};
+use mailbox::{Mail, Mailbox};
 
 pub use driven::{drive, register, StandIn};
 pub use handoff::{take_call_back, Claim};
@@ -40,22 +40,11 @@ pub type Job = Box<dyn for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>) + Send>;
 /// The way to a loop from any thread.
 #[derive(Default)]
 pub struct LoopHandle {
-    inbox: Mutex<Inbox>,
-    /// The inbox has something: spares the lock in steps that were made for other reasons.
-    has_mail: AtomicBool,
+    mailbox: Mailbox<Job, Outcome>,
     /// What threads without a loop take for the running one.
     pub stand_in: StandIn,
     /// What makes threads of the pool ones that may call back into this loop.
     pub claim: Claim,
-}
-
-#[derive(Default)]
-struct Inbox {
-    jobs: Vec<Job>,
-    woken: Vec<u64>,
-    outcomes: Vec<Outcome>,
-    waker: Option<Waker>,
-    closed: bool,
 }
 
 impl std::fmt::Debug for LoopHandle {
@@ -70,55 +59,7 @@ impl LoopHandle {
     /// # Errors
     /// The job, unrun.
     pub fn post(&self, job: Job) -> Result<(), Job> {
-        let mut inbox = self.inbox.lock();
-        if inbox.closed {
-            return Err(job);
-        }
-        inbox.jobs.push(job);
-        self.has_mail.store(true, Ordering::Release);
-        let waker = inbox.waker.clone();
-        drop(inbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Ok(())
-    }
-
-    fn wake_waiting(&self, key: u64) {
-        let mut inbox = self.inbox.lock();
-        if inbox.closed {
-            return;
-        }
-        inbox.woken.push(key);
-        self.has_mail.store(true, Ordering::Release);
-        let waker = inbox.waker.clone();
-        drop(inbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Brings what a function came to. Dropped when the loop has been closed: nobody waits for it any more.
-    fn deliver(&self, outcome: Outcome) {
-        let mut inbox = self.inbox.lock();
-        if inbox.closed {
-            return;
-        }
-        inbox.outcomes.push(outcome);
-        self.has_mail.store(true, Ordering::Release);
-        let waker = inbox.waker.clone();
-        drop(inbox);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Asks for a step.
-    fn nudge(&self) {
-        let waker = self.inbox.lock().waker.clone();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.mailbox.post(job)
     }
 }
 
@@ -130,7 +71,7 @@ struct WaitingWaker {
 
 impl Wake for WaitingWaker {
     fn wake(self: Arc<Self>) {
-        self.handle.wake_waiting(self.key);
+        self.handle.mailbox.wake_waiting(self.key);
     }
 }
 
@@ -277,13 +218,13 @@ impl HomeLoop {
 
     /// Asks for a step.
     pub fn nudge(&self) {
-        self.handle.nudge();
+        self.handle.mailbox.nudge();
     }
 
     /// Asks for a step if what just ran left something for the loop to do.
     pub fn notice_work(&self, py: Python<'_>) -> PyResult<()> {
         if !self.ready.bind(py).is_empty()? || self.count_timers(py) != self.planned_timers.get() {
-            self.handle.nudge();
+            self.handle.mailbox.nudge();
         }
         Ok(())
     }
@@ -383,18 +324,7 @@ impl HomeLoop {
     }
 
     fn take_mail(self: &Rc<Self>, py: Python<'_>) {
-        if !self.handle.has_mail.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let (jobs, woken, outcomes) = {
-            let mut inbox = self.handle.inbox.lock();
-            let inbox = &mut *inbox;
-            (
-                std::mem::take(&mut inbox.jobs),
-                std::mem::take(&mut inbox.woken),
-                std::mem::take(&mut inbox.outcomes),
-            )
-        };
+        let Some(Mail { jobs, woken, outcomes }) = self.handle.mailbox.take() else { return };
         for outcome in outcomes {
             if let Err(fault) = outcome.settle(py) {
                 log::error!("the result of a function could not be told: {fault}");
@@ -422,7 +352,7 @@ impl HomeLoop {
             None => self.step.bind(py).call1((asks,))?.extract(),
         })?;
         self.planned_timers.set(self.count_timers(py));
-        if self.handle.has_mail.load(Ordering::Acquire) {
+        if self.handle.mailbox.has_mail() {
             return Ok(NextStep::Now);
         }
         let when = match next {
@@ -450,12 +380,7 @@ impl HomeLoop {
         if let Err(fault) = disowned {
             log::error!("the event loop's thread was not let go of: {fault}");
         }
-        let left = {
-            let mut inbox = self.handle.inbox.lock();
-            inbox.closed = true;
-            inbox.woken.clear();
-            (std::mem::take(&mut inbox.jobs), std::mem::take(&mut inbox.outcomes))
-        };
+        let left = self.handle.mailbox.close();
         drop(left);
         self.waiting.borrow_mut().clear();
         let closed = py
@@ -490,7 +415,7 @@ impl GuestLoop for Stepper {
     }
 
     fn set_waker(&self, waker: Waker) {
-        self.0.handle.inbox.lock().waker = Some(waker);
+        self.0.handle.mailbox.set_waker(waker);
     }
 
     fn step(&self, is_readable: bool) -> NextStep {

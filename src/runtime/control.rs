@@ -5,9 +5,9 @@
 //! Threads: any. One mutex, never held across a wake or a call.
 
 use super::config::StartError;
-use parking_lot::{Condvar, Mutex};
+use crate::sync::atomic::{AtomicU64, AtomicU8, Ordering};
+use crate::sync::{Condvar, Mutex};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -119,10 +119,16 @@ impl Control {
 
     /// A worker has ended. One that died takes the others with it: nobody would accept what its socket is sent.
     pub fn leave(&self, worker: usize, died: bool) {
-        self.state.lock().left += 1;
+        {
+            // At once: a worker that is not waited for any more, without its failure, would open the gates of the start.
+            let mut state = self.state.lock();
+            state.left += 1;
+            if died {
+                state.failure.get_or_insert(StartError::Thread(format!("worker {worker} died")));
+            }
+        }
         if died {
-            self.state.lock().failure.get_or_insert(StartError::Thread(format!("worker {worker} died")));
-            self.give(Order::Drain);
+            self.order.fetch_max(Order::Drain as u8, Ordering::AcqRel);
         }
         self.wake_all();
     }
@@ -152,12 +158,12 @@ impl Control {
 
     /// Ready once the start has failed, or was cut off.
     pub fn poll_failure(&self, worker: usize, cx: &Context<'_>) -> Poll<()> {
+        // Registered first: a cut that comes in between wakes us.
+        self.state.lock().wakers[worker] = Some(cx.waker().clone());
         if self.order() == Order::Cut {
             self.fail(StartError::Service("stopped before it had started".to_owned()));
         }
-        let mut state = self.state.lock();
-        state.wakers[worker] = Some(cx.waker().clone());
-        if state.failure.is_some() {
+        if self.state.lock().failure.is_some() {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -200,8 +206,13 @@ impl StopHandle {
 
     /// Begins the drain. A second call cuts what is left.
     pub fn stop(&self) {
-        let order = if self.0.order() == Order::Serve { Order::Drain } else { Order::Cut };
-        self.0.give(order);
+        // Asked and answered in one step: of two calls at once one is the second.
+        let before = self.0.order.fetch_max(Order::Drain as u8, Ordering::AcqRel);
+        if before == Order::Serve as u8 {
+            self.0.wake_all();
+        } else {
+            self.0.give(Order::Cut);
+        }
     }
 
     /// Requests begun so far, by all workers.

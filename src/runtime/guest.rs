@@ -3,6 +3,7 @@
 //! Owns: when to step: its descriptor, its waker, its next timer. Does not own: what a step does (`home_loop`).
 //! Rule: between two steps every other task of the worker has had its turn; while nothing is due, nothing runs.
 
+use super::nudge::Nudge;
 use super::signal::{Signal, Turns};
 use crate::invariants;
 use crate::service::{GuestLoop, NextStep};
@@ -13,28 +14,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-
-/// Notes that a step was asked for, then wakes the task that steps.
-struct Nudge {
-    is_due: AtomicBool,
-    task: Waker,
-}
-
-impl Wake for Nudge {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_due.swap(true, Ordering::AcqRel) {
-            self.task.wake_by_ref();
-        }
-    }
-}
 
 /// One timer, used again.
 #[derive(Default)]
@@ -72,17 +53,14 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
         Ok(watched) => watched,
         Err(error) => return log::error!("the event loop cannot be watched: {error}"),
     };
-    let nudge = poll_fn(|cx| {
-        Poll::Ready(Arc::new(Nudge { is_due: AtomicBool::new(true), task: cx.waker().clone() }))
-    })
-    .await;
+    let nudge = poll_fn(|cx| Poll::Ready(Nudge::new(cx.waker().clone()))).await;
     guest.set_waker(Waker::from(nudge.clone()));
     let mut readable = readable(&watched);
     let mut timer = Timer::default();
     loop {
         let is_readable = poll_fn(|cx| {
             invariants::about_to_wait();
-            let mut is_due = nudge.is_due.swap(false, Ordering::AcqRel);
+            let mut is_due = nudge.take();
             let is_readable = readable.as_mut().poll(cx).is_ready();
             if is_readable {
                 readable = self::readable(&watched);
@@ -102,7 +80,7 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
         }
         match guest.step(is_readable) {
             NextStep::Now => {
-                nudge.is_due.store(true, Ordering::Release);
+                nudge.again();
                 turns.pass().await;
             }
             NextStep::Idle => timer.at = None,

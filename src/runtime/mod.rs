@@ -5,6 +5,7 @@
 //! Threads: a worker's state never leaves it; [`StopHandle`] and the offload pool are for any thread.
 
 mod accept;
+mod brake;
 mod buffers;
 mod clock;
 mod config;
@@ -12,6 +13,7 @@ mod connection;
 mod control;
 mod guest;
 mod listen;
+mod nudge;
 mod offload;
 #[cfg(target_os = "linux")]
 mod ring;
@@ -20,6 +22,7 @@ mod slots;
 mod stream;
 mod worker;
 
+pub use brake::Brake;
 pub use config::{
     available_cores, usable_driver, Bind, Driver, DriverChoice, RuntimeConfig, StartError, Timeouts,
 };

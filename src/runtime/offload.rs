@@ -6,7 +6,7 @@
 
 use crate::invariants;
 use crate::service::{BlockingJob, OffloadLoad, OffloadPool};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use crate::sync::{self, Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -157,13 +157,10 @@ impl OffloadPool for Pool {
         state.threads += 1;
         state.alive += 1;
         let Some(pool) = self.me.upgrade() else { return Ok(()) };
-        let spawned = std::thread::Builder::new()
-            .name("turboapi-offload".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                (pool.enter)(&mut || pool.live());
-                pool.leave();
-            });
+        let spawned = sync::spawn("turboapi-offload", STACK_BYTES, move || {
+            (pool.enter)(&mut || pool.live());
+            pool.leave();
+        });
         if let Err(error) = spawned {
             log::error!("a thread of the offload pool could not be started: {error}");
             state.threads -= 1;
@@ -190,7 +187,7 @@ impl OffloadPool for Pool {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "models")))]
 mod tests {
     use super::*;
     use std::sync::mpsc;

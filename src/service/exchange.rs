@@ -8,8 +8,8 @@
 use super::FilePart;
 use crate::http1::ResponseHead;
 use crate::invariants::{Alive, Kind, Owner};
+use crate::sync::Mutex;
 use bytes::Bytes;
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};

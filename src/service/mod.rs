@@ -4,10 +4,12 @@
 //! (bytes between a connection and an application that answers later). Does not own: sockets, Python.
 //! Rule: `runtime` and `dispatch` know each other only through this module.
 
+mod awaited;
 mod exchange;
 mod file;
 mod offload;
 
+pub use awaited::Awaited;
 pub use exchange::{is_same_task, CloseReason, Exchange, Inbound, ReplyEvent, Wants, HIGH_WATER_BYTES};
 pub use file::FilePart;
 pub use offload::{BlockingJob, Offload, OffloadLoad, OffloadPool};

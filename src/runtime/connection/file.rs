@@ -9,14 +9,12 @@ use super::{Connection, MAX_UNWAITED_READS};
 use crate::error::{AppFault, ConnError};
 use crate::runtime::slots::Phase;
 use crate::runtime::stream::Transport;
-use crate::service::{FilePart, Offload, Service};
+use crate::service::{Awaited, FilePart, Offload, Service};
 use bytes::{Bytes, BytesMut};
-use parking_lot::Mutex;
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 
 /// Bytes of a file that are looked at, brought into memory and sent at once. nginx sends up to 2 MiB in a row.
 const WINDOW_BYTES: u64 = 1024 * 1024;
@@ -177,42 +175,17 @@ async fn read_window(offload: &Offload, part: &FilePart, window: u64) -> io::Res
     .await
 }
 
-/// What a job on the pool came to, and who waits for it.
-struct Errand<R> {
-    result: Mutex<(Option<io::Result<R>>, Option<Waker>)>,
-}
-
 /// Runs `work` on a thread of the pool, and waits for it.
 async fn on_pool<R: Send + 'static>(
     offload: &Offload,
     work: impl FnOnce() -> io::Result<R> + Send + 'static,
 ) -> io::Result<R> {
-    let errand = Arc::new(Errand { result: Mutex::new((None, None)) });
+    let errand = Arc::new(Awaited::default());
     let there = errand.clone();
-    let job = Box::new(move || {
-        let result = work();
-        let waker = {
-            let mut slot = there.result.lock();
-            slot.0 = Some(result);
-            slot.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    });
+    let job = Box::new(move || there.put(work()));
     if let Err(job) = offload.submit(job) {
         // The pool is full. Waiting for the disk here is better than no answer.
         job();
     }
-    poll_fn(|cx| {
-        let mut slot = errand.result.lock();
-        match slot.0.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                slot.1 = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    })
-    .await
+    poll_fn(|cx| errand.poll(cx)).await
 }
