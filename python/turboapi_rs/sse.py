@@ -112,8 +112,9 @@ class EventSourceResponse(_Marker):
             finally:
                 with anyio.CancelScope(shield=True):
                     await _close(iterator)
+            # Within the group: whoever was told to end, and returned, is cancelled at the next wait.
+            await turns.end()
             group.cancel_scope.cancel()
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def turboapi_result(self) -> tuple[int, str, bytes, Any, list[tuple[bytes, bytes]]]:
         """This response as a raw handler's result."""
@@ -214,6 +215,13 @@ class _Turns:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._is_sending = False
         self._last = time.monotonic()
+
+    async def end(self) -> None:
+        if self._pinged is not None:
+            await self._pinged.wait()
+        # No comment comes behind it.
+        self._is_sending = True
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def keep_alive(self, interval: float) -> None:
         while True:

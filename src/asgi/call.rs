@@ -4,6 +4,7 @@
 //! Rule: a message out of order is a `RuntimeError` in the application, and nothing of it reaches the wire.
 //! Spec: ASGI HTTP, events. Sending to a peer that left does nothing, as the specification (2.3) asks.
 
+use super::feeds::Feeds;
 use crate::home_loop::HomeLoop;
 use crate::http1::{FieldBlock, ResponseHead};
 use crate::interp;
@@ -42,15 +43,20 @@ pub struct AsgiCall {
     receiving: AtomicU64,
     /// The task runs for the first time: who started it releases a head that is still held when it suspends.
     is_first_run: AtomicBool,
+    feeds: Arc<Feeds>,
 }
+
+/// What the media type of a stream of events begins with.
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// No `receive` waits.
 const NOT_RECEIVING: u64 = u64::MAX;
 
 impl AsgiCall {
-    pub(super) fn new(exchange: Arc<Exchange>, whole: Option<Bytes>) -> Self {
+    pub(super) fn new(exchange: Arc<Exchange>, whole: Option<Bytes>, feeds: Arc<Feeds>) -> Self {
         AsgiCall {
             exchange,
+            feeds,
             whole: Mutex::new(whole),
             order: Mutex::new(Order::ExpectStart),
             receiving: AtomicU64::new(NOT_RECEIVING),
@@ -213,6 +219,9 @@ impl AsgiCall {
                 push_field(&mut fields, &pair?)?;
             }
         }
+        if fields.first(b"content-type").is_some_and(|kind| kind.starts_with(EVENTS)) {
+            self.feeds.add(&self.exchange);
+        }
         *order = Order::ExpectFirstBody(ResponseHead { status, fields });
         Ok(())
     }
@@ -336,8 +345,11 @@ impl TaskEnd {
         match task.call_method0(intern!(py, "result")) {
             Ok(_) => {
                 if !self.exchange.has_ended() {
-                    let request = super::describe(&self.line);
-                    log::error!("{request}: the application returned without completing its response");
+                    // One that was told to end may leave its response where it is.
+                    if !self.exchange.is_told_to_end() {
+                        let request = super::describe(&self.line);
+                        log::error!("{request}: the application returned without completing its response");
+                    }
                     let _ = self.exchange.push(ReplyEvent::Abort);
                 }
             }
@@ -356,7 +368,7 @@ impl TaskEnd {
 /// Logs what an application raised, unless its peer had left, and ends its response.
 pub(super) fn report_fault(py: Python<'_>, head: &[u8], fault: PyErr, exchange: &Exchange) {
     // Logged first: whoever gets the 500 finds the line.
-    let peer_left = exchange.closed() == Some(CloseReason::Disconnected);
+    let peer_left = exchange.closed() == Some(CloseReason::Disconnected) || exchange.is_told_to_end();
     let cancelled = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py);
     if !(peer_left && cancelled) {
         log::error!("{}: the application raised\n{}", super::describe(head), interp::traceback(py, &fault));

@@ -6,6 +6,7 @@
 //! Spec: ASGI HTTP 2.3 (`spec_version`), lifespan 2.0.
 
 mod call;
+mod feeds;
 mod forwarded;
 mod lifespan;
 mod scope;
@@ -19,6 +20,7 @@ use crate::home_loop::HomeLoop;
 use crate::service::{Exchange, Request, RequestBody};
 use bytes::Bytes;
 use call::TaskEnd;
+use feeds::Feeds;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::rc::Rc;
@@ -30,6 +32,7 @@ pub struct AsgiHost {
     scopes: ScopeMaker,
     /// Makes the two coroutine functions that an application is given: `guest_loop.channel`.
     channel: Py<PyAny>,
+    feeds: Arc<Feeds>,
 }
 
 impl AsgiHost {
@@ -47,7 +50,12 @@ impl AsgiHost {
         let channel = py.import("turboapi_rs.guest_loop")?.getattr("channel")?.unbind();
         let extensions = py.import("turboapi_rs.extensions")?.call_method1("offered", (&app,))?;
         let scopes = ScopeMaker::new(py, root_path, proxies, state, &extensions)?;
-        Ok(AsgiHost { app, scopes, channel })
+        Ok(AsgiHost { app, scopes, channel, feeds: Arc::default() })
+    }
+
+    /// The drain has begun: streams of events are told, by `http.disconnect`, since they have no end of their own.
+    pub fn begin_drain(&self) {
+        self.feeds.begin_drain();
     }
 
     /// The application.
@@ -102,7 +110,7 @@ impl AsgiHost {
             RequestBody::Whole(body) => Some(body),
             RequestBody::Streamed(_) => None,
         };
-        let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole))?;
+        let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole, self.feeds.clone()))?;
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
             self.channel.bind(py).call1((&call,))?.extract()?;
         let task = home.start_task(py, || make(&scope, receive, send, &call))?;

@@ -371,6 +371,9 @@ impl Service for PyService {
     fn begin_drain(&self) {
         let Some(local) = self.local() else { return };
         local.app.draining.store(true, Ordering::Relaxed);
+        if let Some(host) = &local.host {
+            host.begin_drain();
+        }
         if local.streams.pumps.borrow().is_empty() {
             return;
         }

@@ -49,6 +49,8 @@ struct State {
     outbound_ended: bool,
     /// No more response will be taken.
     closed: Option<CloseReason>,
+    /// The application was told that its response should end.
+    is_told: bool,
     /// Woken by every change that the connection may act on.
     connection: Option<Waker>,
     /// Woken when `poll_inbound` has something new.
@@ -143,6 +145,8 @@ impl Exchange {
             Poll::Ready(Inbound::Body(Bytes::new(), false))
         } else if let Some(reason) = state.closed {
             Poll::Ready(Inbound::Closed(reason))
+        } else if state.is_told && state.inbound_end_told {
+            Poll::Ready(Inbound::Closed(CloseReason::Disconnected))
         } else {
             remember(&mut state.receiver, cx);
             Poll::Pending
@@ -225,6 +229,21 @@ impl Exchange {
                 Poll::Pending
             }
         }
+    }
+
+    /// Tells an application that waits for its peer to leave that it has, though what it still says is sent: the drain
+    /// has begun, and its response would have no end.
+    pub fn tell_to_end(&self) {
+        let mut state = self.state.lock();
+        state.is_told = true;
+        let waker = state.receiver.take();
+        drop(state);
+        wake(waker);
+    }
+
+    /// The application was told that its response should end.
+    pub fn is_told_to_end(&self) -> bool {
+        self.state.lock().is_told
     }
 
     /// Why no more response is taken, if so.

@@ -306,7 +306,11 @@ def drained(producer_surface, live, connect, stream):
     return rest
 
 
-@pytest.mark.parametrize("surface", DIRECT)
+def asgi_feed(make, kind):
+    return hosted(returned(make, kind))
+
+
+@pytest.mark.parametrize("surface", [*DIRECT, asgi_feed, asgi_events])
 def test_drain_tells_streams_and_one_that_returns_ends_well(live, connect, surface):
     async def polite():
         yield "one"
@@ -320,7 +324,7 @@ def test_drain_tells_streams_and_one_that_returns_ends_well(live, connect, surfa
     assert rest.endswith(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("surface", DIRECT)
+@pytest.mark.parametrize("surface", [*DIRECT, asgi_feed, asgi_events, asgi_yield])
 def test_drain_tears_a_stream_whose_producer_does_not_return(live, connect, surface):
     producer = Producer("silent")
     rest = drained(surface, live, connect, producer.asynchronous)
