@@ -138,6 +138,27 @@ fn all_who_wait_are_told_of_the_end() {
     });
 }
 
+/// An application that waits for its peer to leave is told to end, before or after it began to wait; what it still says
+/// is taken.
+#[test]
+fn who_waits_is_told_to_end() {
+    explore(|| {
+        let exchange = Exchange::with_body();
+        let there = exchange.clone();
+        let worker = thread::spawn(move || {
+            there.end_body();
+            there.tell_to_end();
+        });
+        let task = Task::new();
+        assert_eq!(task.wait(|cx| exchange.poll_inbound(cx)), Inbound::Body(Bytes::new(), false));
+        let end = Inbound::Closed(CloseReason::Disconnected);
+        assert_eq!(task.wait(|cx| exchange.poll_inbound(cx)), end);
+        exchange.push(ReplyEvent::End).unwrap();
+        worker.join().unwrap();
+        assert!(exchange.take_event().is_some());
+    });
+}
+
 /// `own_reply`: of two sides that have a last word one is heard, the other is refused.
 #[test]
 fn one_last_word_is_taken() {
