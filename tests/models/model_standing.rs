@@ -33,7 +33,6 @@ fn each_change_of_the_verdict_is_counted_once() {
             move || {
                 standing.prove(true, || calls.load(Ordering::Relaxed));
                 if standing.is_direct() {
-                    // The direct calls of another worker may be seen late: that must not count as a thousand of them.
                     calls.fetch_add(1, Ordering::Relaxed);
                     standing.lose(1, || calls.load(Ordering::Relaxed));
                 }
@@ -44,5 +43,22 @@ fn each_change_of_the_verdict_is_counted_once() {
         other.join().unwrap();
         assert_eq!(standing.promotions() - standing.demotions(), u32::from(standing.is_direct()));
         assert!(standing.needed() <= 4);
+    });
+}
+
+/// Direct calls of other workers that are seen late, after the promotion that counted them, are no thousand of new ones.
+#[test]
+fn calls_that_are_seen_late_are_not_counted_below_zero() {
+    explore(|| {
+        let standing = Arc::new(Standing::new(false, 1));
+        let calls = Arc::new(AtomicU64::new(0));
+        let (proving, counted, counting) = (standing.clone(), calls.clone(), calls.clone());
+        let other_worker = thread::spawn(move || counting.store(1, Ordering::Relaxed));
+        let fast = thread::spawn(move || proving.prove(true, || counted.load(Ordering::Relaxed)));
+        if let Some(needed) = standing.lose(1, || calls.load(Ordering::Relaxed)) {
+            assert_eq!(needed, 2);
+        }
+        other_worker.join().unwrap();
+        fast.join().unwrap();
     });
 }
