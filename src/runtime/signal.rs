@@ -56,6 +56,8 @@ const REST: Duration = Duration::from_millis(1);
 pub struct Turns {
     usher: RefCell<Option<Waker>>,
     waiting: RefCell<Vec<Waker>>,
+    /// How often the usher has let everybody pass.
+    passed: Cell<u64>,
     timers_seen: Cell<Instant>,
     patience: Duration,
 }
@@ -66,6 +68,7 @@ impl Turns {
         Rc::new(Turns {
             usher: RefCell::default(),
             waiting: RefCell::default(),
+            passed: Cell::new(0),
             timers_seen: Cell::new(Instant::now()),
             patience: tick + tick / 4,
         })
@@ -96,26 +99,34 @@ impl Turns {
                 monoio::time::sleep(REST).await;
                 self.saw_timers(now);
             }
-            wake_all(&self.waiting);
+            self.let_pass();
         }
         *self.usher.borrow_mut() = None;
+        self.let_pass();
+    }
+
+    fn let_pass(&self) {
+        self.passed.set(self.passed.get() + 1);
         wake_all(&self.waiting);
     }
 
     /// Lets every ready task run, and the driver look at its completions.
+    ///
+    /// A task that is woken meanwhile by something else, such as what it did itself before, goes on waiting: it would be in
+    /// front of all others.
     pub async fn pass(&self) {
-        let mut has_waited = false;
+        let Some(usher) = self.usher.borrow().clone() else { return };
+        let before = self.passed.get();
+        let mut is_waiting = false;
         poll_fn(|cx| {
-            let usher = self.usher.borrow().clone();
-            match usher {
-                Some(usher) if !has_waited => {
-                    has_waited = true;
-                    self.waiting.borrow_mut().push(cx.waker().clone());
-                    usher.wake();
-                    Poll::Pending
-                }
-                _ => Poll::Ready(()),
+            if self.passed.get() != before {
+                return Poll::Ready(());
             }
+            if !std::mem::replace(&mut is_waiting, true) {
+                self.waiting.borrow_mut().push(cx.waker().clone());
+                usher.wake_by_ref();
+            }
+            Poll::Pending
         })
         .await;
     }
@@ -128,9 +139,12 @@ fn wake_all(waiting: &RefCell<Vec<Waker>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::Signal;
+    use super::{Signal, Turns};
     use std::cell::Cell;
+    use std::future::Future;
+    use std::pin::pin;
     use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+    use std::time::Duration;
 
     /// A waker of a task, as different parts of one program make it.
     fn waker(wakes: &Cell<usize>, vtable: &'static RawWakerVTable) -> Waker {
@@ -161,6 +175,22 @@ mod tests {
         signal.set();
         assert_eq!(wakes.get(), 1);
         assert!(signal.poll(&Context::from_waker(&waker(&wakes, &ONE))).is_ready());
+    }
+
+    #[test]
+    fn task_that_is_woken_by_itself_goes_on_standing_behind_all_others() {
+        let (usher, stepping, turns) = (Cell::new(0), Cell::new(0), Turns::new(Duration::from_secs(1)));
+        *turns.usher.borrow_mut() = Some(waker(&usher, &ONE));
+        let task = waker(&stepping, &ONE);
+        let mut cx = Context::from_waker(&task);
+        let mut passing = pin!(turns.pass());
+        for _ in 0..3 {
+            assert!(passing.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!((usher.get(), stepping.get()), (1, 0));
+        turns.let_pass();
+        assert_eq!(stepping.get(), 1);
+        assert!(passing.as_mut().poll(&mut cx).is_ready());
     }
 
     #[test]
