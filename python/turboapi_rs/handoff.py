@@ -25,6 +25,7 @@ from typing import Any
 
 from turboapi_rs._core import _note_call_back as note_call_back
 from turboapi_rs._core import _step_here
+from turboapi_rs.abandoned import Asked, asks_iterator
 
 __all__ = ["claim_of", "claim_own", "connect", "disconnect", "disown", "note_call_back"]
 
@@ -229,11 +230,16 @@ class _Handoff:
     """The hand-off of one loop."""
 
     def __init__(self, loop: Any, native: Any) -> None:
+        from anyio import to_thread
         from anyio._backends import _asyncio
         from anyio._core._eventloop import threadlocals
         from anyio.lowlevel import EventLoopToken
 
+        self._run_sync = to_thread.run_sync
         self._submit: Callable[..., bool] = native.submit
+        self._loop = loop
+        self._asked = Asked(self._close_in_thread)
+        self._closing: set[Any] = set()
         self._scope = _asyncio.CancelScope
         self._task_states = _asyncio._task_states
         self._default_limiter = _asyncio._default_thread_limiter
@@ -247,6 +253,8 @@ class _Handoff:
     async def run(self, cls: Any, original: Any, func: Any, args: Any, abandon_on_cancel: bool, limiter: Any) -> Any:
         """What `run_sync_in_worker_thread` does."""
         task = asyncio.current_task()
+        if asks_iterator(func):
+            self._asked.note(task, args[0])
         state = self._task_states.get(task)
         if task._must_cancel:  # type: ignore[union-attr]
             await asyncio.sleep(0)
@@ -274,6 +282,12 @@ class _Handoff:
                 return False, None
             return True, await future
         return True, None  # abandoned: as anyio's, which falls off its end
+
+    def _close_in_thread(self, close: Callable[[], None]) -> None:
+        # A `close` that fails is told of as any task's exception that nobody asks for.
+        task = self._loop.create_task(self._run_sync(close))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def release(self) -> None:
         """Let go of the way to the pool, which leads back here. What is still to come goes to anyio's own threads."""
