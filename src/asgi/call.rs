@@ -2,7 +2,8 @@
 //!
 //! Owns: messages to bytes and back, the order of messages. Does not own: queues and bounds (`service::Exchange`).
 //! Rule: a message out of order is a `RuntimeError` in the application, and nothing of it reaches the wire.
-//! Spec: ASGI HTTP, events. Sending to a peer that left does nothing, as the specification (2.3) asks.
+//! Spec: ASGI HTTP, events. Sending to a peer that left does nothing, as the specification (2.3) asks, but lets the loop go
+//! round; whoever goes on with it gets the `OSError` of version 2.4 in the end.
 
 use super::feeds::Feeds;
 use crate::home_loop::HomeLoop;
@@ -11,12 +12,13 @@ use crate::interp;
 use crate::service::{CloseReason, Exchange, FilePart, Inbound, ReplyEvent};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyConnectionResetError, PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::task::Poll;
 
 /// What an application may send next.
 #[derive(Debug)]
@@ -43,8 +45,29 @@ pub struct AsgiCall {
     receiving: AtomicU64,
     /// The task runs for the first time: who started it releases a head that is still held when it suspends.
     is_first_run: AtomicBool,
+    /// Pieces of the body that nobody takes any more.
+    unheard: AtomicU32,
     feeds: Arc<Feeds>,
 }
+
+/// What became of a piece of the body.
+enum Sent {
+    /// It was the last one.
+    Last,
+    /// It was taken; another is to come.
+    Taken,
+    /// Nobody takes it; another is to come.
+    Unheard(CloseReason),
+}
+
+/// Pieces that an application may send to a peer that left: enough for one that is about to end.
+const UNHEARD: u32 = 64;
+
+/// What the one that sends more is told.
+const NOBODY: &str = "nobody takes the body of this response any more";
+
+/// Pieces of a body that is not sent, as to `HEAD`: such a response is let come to its end.
+const UNSENT: u32 = 8192;
 
 /// What the media type of a stream of events begins with.
 const EVENTS: &[u8] = b"text/event-stream";
@@ -61,7 +84,29 @@ impl AsgiCall {
             order: Mutex::new(Order::ExpectStart),
             receiving: AtomicU64::new(NOT_RECEIVING),
             is_first_run: AtomicBool::new(true),
+            unheard: AtomicU32::new(0),
         }
+    }
+
+    /// What `send` gives for a piece that nobody takes: done, or an `OSError`, in the loop's next turn. At once would do for
+    /// an application that looks; one that only sends would never let the loop go.
+    fn unheard<'py>(
+        &self,
+        home: &HomeLoop,
+        py: Python<'py>,
+        why: CloseReason,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let allowed = if why == CloseReason::Disconnected { UNHEARD } else { UNSENT };
+        let is_over = self.unheard.fetch_add(1, Ordering::Relaxed) >= allowed;
+        let mut is_next_turn = false;
+        let poll = move |py: Python<'_>, cx: &mut std::task::Context<'_>| {
+            if !std::mem::replace(&mut is_next_turn, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(if is_over { Err(PyConnectionResetError::new_err(NOBODY)) } else { Ok(py.None()) })
+        };
+        home.wait(py, Box::new(poll))
     }
 }
 
@@ -116,11 +161,11 @@ impl AsgiCall {
                 Ok(home.ready_none(py))
             }
             "http.response.body" => {
-                let wait = slf.get().body(message)?;
-                if !wait {
-                    return Ok(home.ready_none(py));
-                }
-                let exchange = slf.get().exchange.clone();
+                let exchange = match slf.get().body(message)? {
+                    Sent::Last => return Ok(home.ready_none(py)),
+                    Sent::Unheard(why) => return slf.get().unheard(&home, py, why),
+                    Sent::Taken => slf.get().exchange.clone(),
+                };
                 home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
             }
             "http.response.pathsend" => {
@@ -226,8 +271,7 @@ impl AsgiCall {
         Ok(())
     }
 
-    /// Gives whether the application should wait for room.
-    fn body(&self, message: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn body(&self, message: &Bound<'_, PyAny>) -> PyResult<Sent> {
         let py = message.py();
         let more = match optional(message, intern!(py, "more_body"))? {
             Some(more) => more.is_truthy()?,
@@ -258,16 +302,20 @@ impl AsgiCall {
             }
             Order::ExpectFirstBody(head) => {
                 let _ = self.exchange.push(ReplyEvent::Head(head));
-                let _ = self.exchange.push(ReplyEvent::Chunk(body));
+                if let Err(why) = self.exchange.push(ReplyEvent::Chunk(body)) {
+                    return Ok(Sent::Unheard(why));
+                }
             }
             Order::ExpectBody => {
-                let _ = self.exchange.push(ReplyEvent::Chunk(body));
+                let pushed = self.exchange.push(ReplyEvent::Chunk(body));
                 if !more {
                     let _ = self.exchange.push(ReplyEvent::End);
+                } else if let Err(why) = pushed {
+                    return Ok(Sent::Unheard(why));
                 }
             }
         }
-        Ok(more)
+        Ok(if more { Sent::Taken } else { Sent::Last })
     }
 }
 
@@ -369,9 +417,16 @@ impl TaskEnd {
 pub(super) fn report_fault(py: Python<'_>, head: &[u8], fault: PyErr, exchange: &Exchange) {
     // Logged first: whoever gets the 500 finds the line.
     let peer_left = exchange.closed() == Some(CloseReason::Disconnected) || exchange.is_told_to_end();
-    let cancelled = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py);
-    if !(peer_left && cancelled) {
+    let was_told = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py)
+        || (fault.is_instance_of::<PyConnectionResetError>(py) && fault.value(py).to_string() == NOBODY);
+    if !(peer_left && was_told) {
         log::error!("{}: the application raised\n{}", super::describe(head), interp::traceback(py, &fault));
+    }
+    if !exchange.has_ended() || peer_left {
+        let let_go = py.import("turboapi_rs.abandoned").and_then(|module| module.getattr("let_go"));
+        if let Err(raised) = let_go.and_then(|let_go| let_go.call1((fault.value(py),))) {
+            log::error!("{}: the frames of a fault were not cleared: {raised}", super::describe(head));
+        }
     }
     // Refused when the response had ended before.
     let _ = exchange.push(ReplyEvent::Abort);
