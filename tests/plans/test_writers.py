@@ -248,7 +248,7 @@ def test_instances_that_other_threads_change_are_written_whole() -> None:
         while not stop.is_set():
             item.tags = [Tag(name="y"), Tag(name="z")]
             item.words = {"a": 1, "b": 2}
-            item.words.pop("a")
+            item.words.pop("a", None)
             item.tags.clear()
 
     threads = [threading.Thread(target=change) for _ in range(2)]
