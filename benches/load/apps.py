@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, Form, HTTPException, Request
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import EventSourceResponse
@@ -78,6 +78,12 @@ async def create_item(item: Item) -> Item:
 def create_item_def(item: Item) -> Item:
     """A model in and out, from a def route."""
     return item
+
+
+@fastapi.post("/login")
+async def login(username: Annotated[str, Form()], password: Annotated[str, Form()], age: Annotated[int, Form()] = 0):
+    """Three fields of a form."""
+    return {"username": username, "age": age}
 
 
 bearer = HTTPBearer()

@@ -95,6 +95,8 @@ def all_cases(driver: str) -> list[Case]:
     typed = (("content-type", "application/json"),)
     post = Ask("/items", "POST", typed, json.dumps(item).encode())
     wrong = Ask("/items", "POST", typed, b'{"name": "", "price": "cheap", "tags": [1]}', 422)
+    urlencoded = (("content-type", "application/x-www-form-urlencoded"),)
+    form = Ask("/login", "POST", urlencoded, b"username=johndoe&password=se%2Fcret+word&age=41")
     me = Ask("/me", headers=(("authorization", "Bearer token"),))
 
     def on_fastapi(name: str, ask: Ask, is_right: Callable[[bytes], bool], *more: Contender) -> Case:
@@ -134,6 +136,7 @@ def all_cases(driver: str) -> list[Case]:
         ),
         on_fastapi("fastapi-post", post, is_json(item)),
         on_fastapi("fastapi-post-def", dataclasses.replace(post, target="/items-def"), is_json(item)),
+        on_fastapi("fastapi-form", form, is_json({"username": "johndoe", "age": 41})),
         on_fastapi("fastapi-deps", me, is_json({"user": "user"})),
         on_fastapi("fastapi-422", wrong, errors),
         on_fastapi(
