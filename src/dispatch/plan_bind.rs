@@ -29,6 +29,10 @@ pub enum PlanSource {
     Query(ScalarType),
     /// The first field of that name, or all of them.
     Header(ScalarType),
+    /// The last value of that key of a url-encoded form, or all of them.
+    Form(ScalarType),
+    /// Names and values of a url-encoded form, in order.
+    FormPairs,
     /// The body as `bytes` if its content type is JSON, `None` if it is empty.
     JsonBody,
     /// The body, judged and built natively: the value of the one parameter that it is.
@@ -92,9 +96,14 @@ pub struct Arguments {
 enum Argument {
     /// A scalar, a list of scalars, or the default.
     Value(Value),
+    /// Names and values of a form.
+    Pairs(Vec<(String, String)>),
     /// Made of the request itself.
     FromRequest,
 }
+
+/// Names and values, decoded.
+type Pairs<'r> = Vec<(Cow<'r, str>, Cow<'r, str>)>;
 
 /// Converts the arguments of a request.
 ///
@@ -123,7 +132,7 @@ pub fn convert(
 
 fn values_of(params: &[PlanParam], request: &Request, path: &PathParams) -> Result<Vec<Argument>, Refused> {
     let head = &request.head;
-    let mut query: Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> = None;
+    let (mut query, mut form): (Option<Pairs<'_>>, Option<Pairs<'_>>) = (None, None);
     params
         .iter()
         .map(|param| {
@@ -140,6 +149,13 @@ fn values_of(params: &[PlanParam], request: &Request, path: &PathParams) -> Resu
                     from_query(param, kind, pairs)?
                 }
                 PlanSource::Header(kind) => from_fields(param, kind, head)?,
+                PlanSource::Form(kind) => from_form(param, kind, taken(&mut form, request)?)?,
+                PlanSource::FormPairs => {
+                    let owned = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
+                        (name.clone().into_owned(), value.clone().into_owned())
+                    };
+                    return Ok(Argument::Pairs(taken(&mut form, request)?.iter().map(owned).collect()));
+                }
                 PlanSource::JsonBody => {
                     has_json_or_nothing(request)?;
                     return Ok(Argument::FromRequest);
@@ -165,6 +181,62 @@ fn from_query(
         Some(text) => scalar_of(kind, text),
         None => absent(param),
     }
+}
+
+/// As from a query, but an empty value is none: a browser sends one for each field that was left blank.
+fn from_form(param: &PlanParam, kind: ScalarType, pairs: &Pairs<'_>) -> Result<Value, Refused> {
+    let last = pairs.iter().rfind(|(name, _)| *name == param.wire.as_str());
+    if !param.is_list && last.is_some_and(|(_, value)| value.is_empty()) {
+        return absent(param);
+    }
+    from_query(param, kind, pairs)
+}
+
+/// Fields of a form that Starlette's parser takes at most.
+const FORM_FIELDS: usize = 1000;
+
+/// Bytes of the name and the value of a form's field that Starlette's parser takes at most.
+const FORM_FIELD_BYTES: usize = 1024 * 1024;
+
+/// The pairs of a request's form, read at first use.
+fn taken<'a, 'r>(form: &'a mut Option<Pairs<'r>>, request: &'r Request) -> Result<&'a Pairs<'r>, Refused> {
+    if form.is_none() {
+        *form = Some(form_pairs(request)?);
+    }
+    form.as_ref().ok_or(Undecided)
+}
+
+/// A url-encoded form, or none at all.
+fn form_pairs(request: &Request) -> Result<Pairs<'_>, Refused> {
+    let body: &[u8] = match &request.body {
+        RequestBody::Whole(body) => body,
+        RequestBody::Empty => &[],
+        RequestBody::Streamed(_) => return Err(Undecided),
+    };
+    match request.head.field(b"content-type") {
+        Some(content_type) if is_form(content_type) => {}
+        // Without a type nothing is read, and what is wrong with it is FastAPI's to say.
+        None if body.is_empty() => {}
+        _ => return Err(Undecided),
+    }
+    // Starlette reads bytes as Latin-1 before it decodes escapes as UTF-8.
+    if !body.is_ascii() || body.split(|&byte| byte == b'&').any(|field| field.len() > FORM_FIELD_BYTES) {
+        return Err(Undecided);
+    }
+    let pairs: Pairs<'_> = bytes_ext::parse_query(body).take(FORM_FIELDS + 1).collect();
+    if pairs.len() > FORM_FIELDS {
+        return Err(Undecided);
+    }
+    Ok(pairs)
+}
+
+fn is_form(content_type: &[u8]) -> bool {
+    let (kind, parameter) = match memchr::memchr(b';', content_type) {
+        None => (content_type, None),
+        Some(end) => (&content_type[..end], Some(bytes_ext::trim_ows(&content_type[end + 1..]))),
+    };
+    bytes_ext::trim_ows(kind).eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+        && parameter.is_none_or(|parameter| parameter.eq_ignore_ascii_case(b"charset=utf-8"))
 }
 
 fn from_fields(param: &PlanParam, kind: ScalarType, head: &RequestHead) -> Result<Value, Refused> {
@@ -285,6 +357,7 @@ fn made<'py>(
         all.push(match (argument, param.source, judged) {
             (Argument::Value(Value::Default), ..) => param.default.bind(py).clone(),
             (Argument::Value(value), ..) => scalar_to_python(py, value)?,
+            (Argument::Pairs(pairs), ..) => pairs.into_pyobject(py)?.into_any(),
             (_, PlanSource::Model, Some((judge, tape))) => judge.compiled.build(py, body, tape)?,
             (_, PlanSource::Member(index), _) => match members.get_mut(index) {
                 Some(value) => value.take().unwrap_or_else(|| param.default.bind(py).clone()),
@@ -329,6 +402,8 @@ pub fn param(
         "path" => PlanSource::Path(scalar),
         "query" => PlanSource::Query(scalar),
         "header" => PlanSource::Header(scalar),
+        "form" => PlanSource::Form(scalar),
+        "form_pairs" => PlanSource::FormPairs,
         "json_body" => PlanSource::JsonBody,
         "model" => PlanSource::Model,
         "member" => PlanSource::Member(wire.parse().map_err(|_| format!("no member has the index {wire}"))?),

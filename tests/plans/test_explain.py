@@ -4,7 +4,7 @@ import json
 from typing import Annotated
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Form, Request
+from fastapi import APIRouter, Depends, FastAPI, File, Form, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
@@ -173,12 +173,17 @@ def test_forms_and_streams_are_noted():
     async def form(name: Annotated[str, Form()]):
         return name
 
+    @app.post("/files")
+    async def files(name: Annotated[str, Form()], data: Annotated[bytes, File()]):
+        return name
+
     @app.get("/items")
     async def items():
         yield {"n": 1}
 
     rows = rows_of(app)
-    assert (rows["/form"].kind, rows["/form"].note) == ("direct", "a form")
+    assert (rows["/form"].kind, rows["/form"].note) == ("direct", "")
+    assert (rows["/files"].kind, rows["/files"].note) == ("direct", "a form")
     assert (rows["/items"].kind, rows["/items"].note) == ("direct", "a stream of items")
 
 

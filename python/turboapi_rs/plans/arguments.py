@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from fastapi import params as fastapi_params
 from fastapi.dependencies.models import Dependant, _get_oauth_scopes
 from fastapi.dependencies.utils import _get_param_aliases, _should_embed_body_fields
 from fastapi.security import SecurityScopes
 from pydantic_core import PydanticUndefined
+from starlette.datastructures import FormData
 
 from turboapi_rs._core import _Validator
 from turboapi_rs.plans.params import Native, simple
@@ -26,6 +28,7 @@ class Arguments(Source):
 
     Attributes:
         reads_body: the request's body is needed.
+        reads_form: it is a form.
         judge: the native validator of the body, where there is one.
         validates_here: a parameter is validated by the function itself.
         wants_request: a `Request` is given to something.
@@ -37,6 +40,7 @@ class Arguments(Source):
         super().__init__(place, route, overrides)
         self.dependant = dependant
         self.reads_body = self.validates_here = self.wants_request = False
+        self.reads_form = has_form(route)
         self.judge: Any = None
         self.background = self.injected = ""
 
@@ -134,6 +138,8 @@ class Arguments(Source):
     def _body(self, dependant: Dependant) -> dict[str, str]:
         self.reads_body = True
         fields = dependant.body_params
+        if self.reads_form:
+            return self._form(fields)
         judged = self._judged_body(dependant)
         if judged is not None:
             return judged
@@ -166,6 +172,24 @@ class Arguments(Source):
             f"if {errors}: {self._fallback()}",
         ]
         return {field.name: f"{values}[{field.name!r}]" for field in fields}
+
+    def _form(self, fields: list[Any]) -> dict[str, str]:
+        """The fields of a form, of which all but models are bound as a query's."""
+        bound = {field.name: self._param(field, "form", {}) for field in fields if simple(field, "form", {})}
+        others = [field for field in fields if field.name not in bound]
+        if others:
+            self.validates_here = True
+            self.names["FormData"] = FormData
+            form = self._once("form", "form", f"FormData({self._native(Native('form_pairs'))})")
+            # A field alone is taken for the whole body, unless it is told that it is not.
+            embeds = self.route._embed_body_fields or len(fields) > 1
+            values, errors, names = self._new("values"), self._new("errors"), self._name(others, "fields")
+            self.binding += [
+                f"{values}, {errors} = drive(request_body_to_args({names}, {form}, {embeds!r}))",
+                f"if {errors}: {self._fallback()}",
+            ]
+            bound |= {field.name: f"{values}[{field.name!r}]" for field in others}
+        return bound
 
     def _judged_body(self, dependant: Dependant) -> dict[str, str] | None:
         """A body that is judged and built natively; None where FastAPI's own extraction is to read it."""
@@ -216,6 +240,11 @@ class Arguments(Source):
             self.injected = self._new("injected")
             self.binding.append(f"{self.injected} = new_response()")
         return self.injected
+
+
+def has_form(route: Any) -> bool:
+    """The body of the route is a form, with files or without."""
+    return route.body_field is not None and isinstance(route.body_field.field_info, fastapi_params.Form)
 
 
 def _readers(dependant: Dependant) -> int:

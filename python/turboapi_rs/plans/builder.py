@@ -70,7 +70,8 @@ class Builder(Arguments):
                     status=self.finish.status, finish=self.finish if finishes_natively else None,
                     fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin,
                     judge=self.judge, answers_invalid=self._answers_invalid(),
-                    referee=referee_of(self.place.app, self.route, self.dependant, self.overrides))  # fmt: skip
+                    referee=referee_of(self.place.app, self.route, self.dependant, self.overrides,
+                                       has_form=self.reads_form))  # fmt: skip
 
     def _answers_invalid(self) -> bool:
         """Nothing of the user's runs before an invalid body is found, and FastAPI's own handler answers it."""

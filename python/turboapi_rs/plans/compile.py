@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Route
 
+from turboapi_rs.plans.arguments import has_form
 from turboapi_rs.plans.builder import Builder
 from turboapi_rs.plans.params import Native
 from turboapi_rs.plans.plan import Plan, deliver, tail_of
@@ -79,7 +80,7 @@ def compile_handler(place: Place, route: Any, original: APIRoute, note: str) -> 
     Raises:
         NotCompiled: with the reason.
     """
-    if getattr(original, "form_limits", None) or _limits_forms(place.app.router) or _limits_forms(place.root.router):
+    if _limits(place, original):
         raise NotCompiled("form limits are set")
     context = route._route_context
     tail = tail_of(place)
@@ -153,7 +154,7 @@ def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
         note = f"the route class {cls.__name__} makes its own handler"
     elif _is_gen_callable(dependant.call) or _is_async_gen_callable(dependant.call):
         note = STREAM
-    elif route.body_field is not None and isinstance(route.body_field.field_info, fastapi_params.Form):
+    elif has_form(route) and (_takes_files(dependant) or _takes_request(dependant) or _limits(place, original)):
         note = "a form"
     elif _limits_concurrency(dependant):
         note = "a dependency limits its concurrency"
@@ -163,6 +164,27 @@ def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
         return compile_handler(place, route, original, note)
     overrides = route.dependency_overrides_provider
     return Builder(place, route, dependant, overrides).build()
+
+
+def _takes_files(dependant: Dependant) -> bool:
+    """Files come in parts, which the native binder does not read."""
+    return any(isinstance(field.field_info, fastapi_params.File) for field in dependant.body_params) or any(
+        _takes_files(sub) for sub in dependant.dependencies
+    )
+
+
+def _takes_request(dependant: Dependant) -> bool:
+    """A request whose form was read by FastAPI knows that, and has no body any more."""
+    return bool(dependant.request_param_name or dependant.http_connection_param_name) or any(
+        _takes_request(sub) for sub in dependant.dependencies
+    )
+
+
+def _limits(place: Place, original: APIRoute) -> bool:
+    """Limits of forms are set, on the route or above it."""
+    return bool(
+        getattr(original, "form_limits", None) or _limits_forms(place.app.router) or _limits_forms(place.root.router)
+    )
 
 
 def _limits_forms(router: Any) -> bool:

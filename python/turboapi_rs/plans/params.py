@@ -12,10 +12,14 @@ from typing import Any
 
 from fastapi import params as fastapi_params
 from fastapi._compat import ModelField, field_annotation_is_sequence
+from fastapi.dependencies import utils
 from fastapi.dependencies.utils import _get_param_aliases, _get_param_model, _is_json_field
 from pydantic_core import PydanticUndefined
 
 _SCALARS = frozenset({"int", "float", "bool", "str"})
+
+#: What a form's field has for models; before FastAPI 0.161, only its own extraction reads forms.
+_models_of_form: Any = getattr(utils, "_get_form_models", None)
 
 #: Types of defaults that need no copy for each request.
 _IMMUTABLE = (type(None), bool, int, float, str, bytes)
@@ -26,7 +30,7 @@ class Native:
     """One positional argument that the native side makes.
 
     Attributes:
-        source: `path query header body query_string headers cookies path_params scope`…
+        source: `path query header form form_pairs json_body query_string headers path_params`…
         wire: the name on the wire; empty where there is none.
         kind: `int float bool str`.
         is_list: every occurrence, as a list.
@@ -62,10 +66,10 @@ class Simple:
 def simple(field: ModelField, source: str, path_convertors: dict[str, Any]) -> Simple | None:
     """How one field binds on its own; None when only FastAPI's own extraction will do."""
     info = field.field_info
-    if not isinstance(info, fastapi_params.Param) or source == "cookie":
+    if source == "cookie" or _is_of_model(field, source):
         return None
     aliases = _get_param_aliases(field)
-    if len(aliases) != 1 or _get_param_model(field) is not None or _is_json_field(field) or info.validate_default:
+    if len(aliases) != 1 or _is_json_field(field) or info.validate_default:
         return None
     _, wire = aliases[0]
     is_list = field_annotation_is_sequence(info.annotation)
@@ -83,6 +87,15 @@ def simple(field: ModelField, source: str, path_convertors: dict[str, Any]) -> S
     validate = None if kind else field._type_adapter.validator.validate_python
     native = Native(source, wire, kind or "str", is_list, required, PydanticUndefined if late else default)
     return Simple(native, validate, late)
+
+
+def _is_of_model(field: ModelField, source: str) -> bool:
+    """The field has more than one value on the wire, or none that is text."""
+    info = field.field_info
+    if source == "form":
+        is_text = isinstance(info, fastapi_params.Form) and not isinstance(info, fastapi_params.File)
+        return not is_text or _models_of_form is None or bool(_models_of_form(field))
+    return not isinstance(info, fastapi_params.Param) or _get_param_model(field) is not None
 
 
 def _native_kind(schema: dict[str, Any], is_list: bool) -> str | None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import FastAPI, Form, Request
+from fastapi import Depends, FastAPI, Form, Request, Response
 from pydantic import BaseModel, Field
 
 app = FastAPI()
@@ -19,6 +19,12 @@ class StrictForm(BaseModel):
     model_config = {"extra": "forbid"}
     username: str
     password: str
+
+
+class LooseForm(BaseModel):
+    model_config = {"extra": "allow"}
+    a: list[str] = []
+    b: str | None = None
 
 
 @app.post("/login")
@@ -49,6 +55,37 @@ async def model(data: Annotated[FormData, Form()]):
 @app.post("/strict")
 async def strict(data: Annotated[StrictForm, Form()]):
     return data
+
+
+@app.post("/loose")
+async def loose(data: Annotated[LooseForm, Form()]):
+    return data
+
+
+def who(name: Annotated[str, Form()], age: Annotated[int, Form()] = 1):
+    return name, age
+
+
+@app.post("/depends")
+async def depends(who: Annotated[tuple, Depends(who)], note: Annotated[str, Form()] = "-"):
+    return {"who": who, "note": note}
+
+
+@app.post("/depends-model")
+def depends_model(response: Response, who: Annotated[tuple, Depends(who)], data: Annotated[LooseForm, Form()]):
+    response.headers["x-who"] = str(who)
+    return data
+
+
+@app.post("/mixed")
+def mixed(
+    q: int,
+    name: Annotated[str, Form(alias="full-name")],
+    limits: Annotated[dict[str, float], Form()] = {"x": 1.0},  # noqa: B006, FastAPI copies it
+    ids: Annotated[set[int], Form()] = {1},  # noqa: B006, FastAPI copies it
+    ratio: Annotated[float, Form(gt=0)] = 0.5,
+):
+    return {"q": q, "name": name, "limits": limits, "ids": sorted(ids), "ratio": ratio}
 
 
 @app.post("/request")

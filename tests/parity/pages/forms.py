@@ -11,6 +11,23 @@ def typed_form(name, target, body, content_type=FORM):
     return request(name, "POST", target, headers={"content-type": content_type}, body=body)
 
 
+#: Bodies at the edges of the syntax.
+EDGES = [
+    ("a semicolon", b"a=1;b=2&c=3"),
+    ("keys without values and values without keys", b"a&b=&=c&&d=1"),
+    ("percents that escape nothing", b"a=%&b=%z&c=%4&%u0041=%25%32%35&d=%00"),
+    ("pluses and escaped separators", b"a+b=+&c%26d=%3D&e=%2b++&f=a=b=c"),
+    ("separators alone", b"&&;&=&"),
+    ("a separator behind the last field", b"a=1&b=2&"),
+    ("line feeds", b"a=1\r\nb=2\n&c=3\r\n"),
+    ("escapes that are not UTF-8", b"a=%ff&b=%c3%28&c=%e2%82&d=%f0%9f%98&%ed%a0%80=x"),
+    ("raw bytes", b"a=\xff&b=\xc3\xa9&\xe9=1"),
+    ("a field of a megabyte", b"a=" + b"x" * (1024 * 1024 - 1)),
+    ("a field of more than a megabyte", b"a=" + b"x" * (1024 * 1024)),
+    ("1000 fields", b"&".join([b"a=1"] * 1000)),
+    ("1001 fields", b"&".join([b"a=1"] * 1001)),
+]
+
 CASES = (
     *page(
         "Form Data",
@@ -69,5 +86,23 @@ CASES = (
         post_form("a strict model with an extra", "/strict", [*LOGIN, ("extra", "x")]),
         post_form("a strict model with a repeated extra", "/strict", [*LOGIN, ("extra", "x"), ("extra", "y")]),
         post_form("a strict model with nothing", "/strict", []),
+        *(typed_form(f"a loose model: {name}", "/loose", body) for name, body in EDGES),
+        post_form("a loose model with nothing", "/loose", []),
+        request("a loose model without a body", "POST", "/loose"),
+        post_multipart("a loose model as multipart", "/loose", [("a", "1"), ("a", "2"), ("c", "")]),
+    ),
+    *page(
+        "Dependencies",
+        "forms",
+        post_form("a form in a dependency", "/depends", [("name", "a"), ("age", "7"), ("note", "n")]),
+        post_form("a form in a dependency, one field wrong", "/depends", [("name", "a"), ("age", "x")]),
+        post_form("a form in a dependency, both parts wrong", "/depends", [("age", "x"), ("note", "")]),
+        post_form("a form in a dependency and a model", "/depends-model", [("name", "a"), ("b", "x"), ("c", "y")]),
+        post_form("a form in a dependency and a model, wrong", "/depends-model", [("b", "x")]),
+        post_form(
+            "a query and a form", "/mixed?q=3", [("full-name", "a b"), ("ids", "3"), ("ids", "3"), ("ratio", "2")]
+        ),
+        post_form("a query and a form, all wrong", "/mixed?q=x", [("ids", "x"), ("ratio", "-1"), ("limits", "y")]),
+        post_form("a query and a form, defaults", "/mixed?q=3", [("full-name", "a"), ("ratio", "")]),
     ),
 )
