@@ -10,7 +10,10 @@ from the start and are asked in turn, a slice each, round after round; the order
 figure is the median of the ratios within rounds, for a machine with other work is as slow for one as for the next.
 Needs Linux's /proc.
 
-Then the same, for what a request costs: `raw` (a handler of a dict) and `compiled` (a FastAPI route with parameters),
+The same without a network: requests that are parsed, routed, called and answered in the threads of one process
+(`benches/in_process.rs`, built for this interpreter), where nothing else wants a core.
+
+Then, for what a request costs: `raw` (a handler of a dict) and `compiled` (a FastAPI route with parameters),
 one server of so many workers against as many servers of one, microseconds of CPU for a request.
 """
 
@@ -20,6 +23,7 @@ import argparse
 import contextlib
 import json
 import os
+import py_compile
 import re
 import selectors
 import signal
@@ -151,6 +155,34 @@ class Loops:
         for child in self.children:
             child.kill()
             child.wait()
+
+
+class InProcess(Loops):
+    """Dispatch without a network: processes of so many threads each (`benches/in_process.rs`)."""
+
+    def __init__(self, binary: str, mode: str, threads: list[int], folder: Path) -> None:
+        home = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR")}
+        self.children = [
+            subprocess.Popen(
+                [binary, mode, str(count), "scaled:server", "/work"], cwd=folder, env=environment(folder) | home,
+                text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )
+            for count in threads
+        ]  # fmt: skip
+        for child in self.children:
+            if child.stdout.readline() != "ready\n":
+                raise RuntimeError(f"{mode} does not dispatch")
+
+
+def in_process_binary() -> str:
+    """Builds it for this interpreter; gives its path."""
+    command = ["cargo", "bench", "--bench", "in_process", "--no-run", "--message-format", "json"]
+    folder = REPO / "target" / f"in-process-{sys.version_info[0]}.{sys.version_info[1]}{sys.abiflags}"
+    environment = {**os.environ, "PYO3_PYTHON": sys.executable, "CARGO_TARGET_DIR": str(folder)}
+    built = subprocess.run(command, cwd=REPO, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    artifacts = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
+    (binary,) = [each["executable"] for each in artifacts if each.get("target", {}).get("name") == "in_process"]
+    return binary
 
 
 class Servers:
@@ -324,7 +356,7 @@ def main() -> int:
     parser.add_argument("--slice", type=float, default=0.5, help="seconds of load, a round and contender")
     parser.add_argument("--work", type=int, default=2000, help="turns of the loop in the handler that computes")
     parser.add_argument("--driver", choices=("uring", "epoll", "auto"), default="auto")
-    parser.add_argument("--only", choices=("throughput", "cpu"), help="one of the two")
+    parser.add_argument("--only", choices=("in-process", "throughput", "cpu"), help="one of the three")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     options = parser.parse_args()
     is_free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -336,6 +368,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "scaled.py").write_text(APP.format(work=options.work))
+        # As the server loads it: constants of code that is unmarshalled are immortal, those of code just compiled are not.
+        py_compile.compile(str(folder / "scaled.py"), doraise=True)
         (folder / "scaled_fastapi.py").write_text(COMPILED)
 
         def several(start: dict) -> dict[str, dict[str, list[float]]]:
@@ -349,7 +383,17 @@ def main() -> int:
         def servers(app: str, target: str, workers: list[int], batch: int, *more: str):
             return lambda: Servers(app, target, workers, folder, [*driver, *more], batch)
 
-        if options.only != "cpu":
+        if options.only in (None, "in-process"):
+            binary = in_process_binary()
+            results["in-process"] = several({
+                "ceiling": lambda: Loops(count, folder),
+                "one loop": lambda: Loops(1, folder),
+                "apart": lambda: InProcess(binary, "shared", apart, folder),
+                "shared": lambda: InProcess(binary, "shared", [count], folder),
+                "interpreters": lambda: InProcess(binary, "interpreters", [count], folder),
+            })  # fmt: skip
+            report("A handler that computes, dispatched in process", results["in-process"], "ceiling")
+        if options.only in (None, "throughput"):
             computing = ("scaled:server", "/work")
             results["throughput"] = several({
                 "ceiling": lambda: Loops(count, folder),
@@ -359,7 +403,7 @@ def main() -> int:
                 "interpreters": servers(*computing, [count], 4, "--isolation", "interpreters"),
             })  # fmt: skip
             report("A handler that computes", results["throughput"], "ceiling")
-        if options.only != "throughput":
+        if options.only in (None, "cpu"):
             for name, app, target in (
                 ("raw", "scaled:server", "/raw"),
                 ("compiled", "scaled_fastapi:app", "/items/42?q=text"),

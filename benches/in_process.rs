@@ -1,0 +1,163 @@
+//! Dispatch without a socket, on several threads at once: how many requests are answered in a given time.
+//!
+//!     in_process shared|interpreters THREADS MODULE:SERVER /PATH
+//!
+//! Heads are parsed, routed, called and answered as by a worker, each thread with a service of its own; what is missing is
+//! the network, and a client that would want a core. Says `ready`, then answers each line of its input, a number of
+//! seconds, with the number of requests that all threads answered in it. `shared` has one interpreter and calls the
+//! function that `MODULE` names as its path's last segment; `interpreters` has one a thread, made as a worker's is.
+//! `benches/scaling.py` starts it.
+#![allow(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to say")]
+
+use bytes::BytesMut;
+use pyo3::prelude::*;
+use std::env::args;
+use std::io::BufRead;
+use std::sync::mpsc::{channel, Receiver, Sender};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+use turboapi::asgi::TrustedProxies;
+use turboapi::bytes_ext::OutBuf;
+use turboapi::dispatch::{
+    App, AppFactory, Earned, FormLimits, LiveApp, LoopPlacement, Pin, PyService, RouteSpec, Table, Thresholds,
+};
+use turboapi::http1::{Conn, Event, HttpDate, Limits};
+use turboapi::interp::{BaseContext, Held};
+use turboapi::isolated::{IsolatedFactory, Source};
+use turboapi::service::{
+    BlockingJob, Ends, Offload, OffloadLoad, OffloadPool, Outcome, Reply, Request, RequestBody, Service,
+    ServiceFactory, WorkerContext,
+};
+
+/// A pool that takes nothing: no route here blocks.
+struct NoPool;
+
+impl OffloadPool for NoPool {
+    fn submit(&self, job: BlockingJob) -> Result<(), BlockingJob> {
+        Err(job)
+    }
+
+    fn load(&self) -> OffloadLoad {
+        OffloadLoad::default()
+    }
+}
+
+/// What a thread is told, and what it tells.
+struct Line {
+    seconds: Receiver<f64>,
+    answered: Sender<u64>,
+}
+
+/// One interpreter for all threads.
+fn shared(target: &str, path: &str) -> AppFactory {
+    let module = target.split(':').next().unwrap_or_default();
+    let app = Python::attach(|py| {
+        let handler = py.import(module).unwrap().getattr(path.trim_start_matches('/')).unwrap();
+        let mut table = Table::default();
+        let spec = RouteSpec {
+            handler: Held::new(handler.unbind()),
+            name: path.to_owned(),
+            params: Vec::new(),
+            is_async: false,
+            earned: Arc::new(Earned::new("GET", path, path, Pin::Direct, Thresholds::default())),
+        };
+        table.add_route("GET", path, spec).unwrap();
+        App {
+            table,
+            asgi: None,
+            root_path: String::new(),
+            proxies: TrustedProxies::default(),
+            lifespan: "off".to_owned(),
+            placement: LoopPlacement::Home,
+            context: BaseContext::capture(py).unwrap(),
+            home: Arc::default(),
+            draining: Arc::default(),
+            request_class: None,
+            middleware: None,
+            forms: FormLimits::default(),
+        }
+    });
+    AppFactory(LiveApp::new(app))
+}
+
+/// An interpreter a thread.
+fn isolated(target: &str, threads: usize) -> IsolatedFactory {
+    let path = Python::attach(|py| {
+        py.import("sys").unwrap().getattr("path").unwrap().extract::<Vec<String>>().unwrap()
+    });
+    let source = Source { target: target.to_owned(), app_dir: String::new(), factory: false, path };
+    let no_parameters =
+        |_: &Bound<'_, PyAny>| Err(pyo3::exceptions::PyValueError::new_err("no route here has one"));
+    IsolatedFactory::new(source, threads, no_parameters, Thresholds::default())
+}
+
+/// Requests answered until the time is over.
+fn answer(service: &PyService, input: &[u8], seconds: f64) -> u64 {
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let ends = Arc::new(Ends { client: None, server: None });
+    let date = HttpDate::from_unix(784_111_777);
+    let mut out = OutBuf::default();
+    let mut answered = 0;
+    while Instant::now() < end {
+        out.tail.clear();
+        let mut read = BytesMut::from(input);
+        let Ok(Event::Head(head)) = Conn::new(Limits::default()).next_event(&mut read) else {
+            panic!("a sound head");
+        };
+        let reply = Reply::new(&mut out, head.reply_context(), &date);
+        let route = service.route(&head);
+        let request = Request { head, body: RequestBody::Empty, ends: ends.clone() };
+        assert!(matches!(service.call(route, request, reply), Outcome::Answered(_)));
+        assert!(out.tail.starts_with(b"HTTP/1.1 200 "));
+        answered += 1;
+    }
+    answered
+}
+
+fn run(factory: Arc<impl ServiceFactory<Service = PyService>>, threads: usize, path: &str) {
+    let input: Arc<[u8]> = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n").into_bytes().into();
+    let (tell, told) = channel();
+    let mut lines = Vec::new();
+    for worker in 0..threads {
+        let (ask, seconds) = channel();
+        let line = Line { seconds, answered: tell.clone() };
+        let (factory, input) = (factory.clone(), input.clone());
+        thread::spawn(move || {
+            factory.clone().enter_worker(worker, &mut || {
+                let offload = Offload::new(Arc::new(NoPool));
+                let service = factory.make(WorkerContext { worker, workers: threads, offload }).unwrap();
+                answer(&service, &input, 0.01);
+                line.answered.send(0).unwrap();
+                while let Ok(seconds) = line.seconds.recv() {
+                    line.answered.send(answer(&service, &input, seconds)).unwrap();
+                }
+                service.close();
+            });
+        });
+        lines.push(ask);
+    }
+    let all = || -> u64 { lines.iter().map(|_| told.recv().unwrap()).sum() };
+    all();
+    println!("ready");
+    for line in std::io::stdin().lock().lines() {
+        let seconds: f64 = line.unwrap().trim().parse().unwrap();
+        lines.iter().for_each(|line| line.send(seconds).unwrap());
+        println!("{}", all());
+    }
+}
+
+fn main() {
+    // `cargo bench` puts its own flag behind.
+    let given: Vec<String> = args().skip(1).filter(|argument| argument != "--bench").collect();
+    let [mode, threads, target, path] = &given[..] else {
+        return println!("in_process: started by benches/scaling.py");
+    };
+    let threads = threads.parse().unwrap();
+    Python::initialize();
+    match mode.as_str() {
+        "shared" => run(Arc::new(shared(target, path)), threads, path),
+        "interpreters" => run(Arc::new(isolated(target, threads)), threads, path),
+        other => panic!("{other} is neither shared nor interpreters"),
+    }
+}
