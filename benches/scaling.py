@@ -368,7 +368,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "scaled.py").write_text(APP.format(work=options.work))
-        # As the server loads it: constants of code that is unmarshalled are immortal, those of code just compiled are not.
+        # As the server loads it: constants of code that is unmarshalled are immortal, those of code just compiled not.
         py_compile.compile(str(folder / "scaled.py"), doraise=True)
         (folder / "scaled_fastapi.py").write_text(COMPILED)
 
