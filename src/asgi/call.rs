@@ -1,6 +1,7 @@
-//! `receive` and `send` of one request, and the end of its task.
+//! `receive` and `send` of one request.
 //!
-//! Owns: messages to bytes and back, the order of messages. Does not own: queues and bounds (`service::Exchange`).
+//! Owns: messages to bytes and back, the order of messages. Does not own: queues and bounds (`service::Exchange`), how
+//! the task ends (`end`).
 //! Rule: a message out of order is a `RuntimeError` in the application, and nothing of it reaches the wire.
 //! Spec: ASGI HTTP, events. Sending to a peer that left does nothing, as the specification (2.3) asks, but lets the loop go
 //! round; whoever goes on with it gets the `OSError` of version 2.4 in the end.
@@ -64,7 +65,7 @@ enum Sent {
 const UNHEARD: u32 = 64;
 
 /// What the one that sends more is told.
-const NOBODY: &str = "nobody takes the body of this response any more";
+pub(super) const NOBODY: &str = "nobody takes the body of this response any more";
 
 /// Pieces of a body that is not sent, as to `HEAD`: such a response is let come to its end.
 const UNSENT: u32 = 8192;
@@ -372,64 +373,6 @@ impl AsgiCall {
         let _ = self.exchange.push(ReplyEvent::End);
         Ok(())
     }
-}
-
-/// Called by asyncio when the task of a request is done.
-#[pyclass(frozen, module = "turboapi_rs._core")]
-pub struct TaskEnd {
-    exchange: Arc<Exchange>,
-    /// The request line, for log lines. Not the head: that lies in the buffer that it was read into.
-    line: Box<[u8]>,
-}
-
-impl TaskEnd {
-    pub(super) fn new(exchange: Arc<Exchange>, head: &[u8]) -> Self {
-        let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-        TaskEnd { exchange, line: line.into() }
-    }
-
-    /// Gives the exchange its last word, if the application has not.
-    pub(super) fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
-        match task.call_method0(intern!(py, "result")) {
-            Ok(_) => {
-                if !self.exchange.has_ended() {
-                    // One that was told to end may leave its response where it is.
-                    if !self.exchange.is_told_to_end() {
-                        let request = super::describe(&self.line);
-                        log::error!("{request}: the application returned without completing its response");
-                    }
-                    let _ = self.exchange.push(ReplyEvent::Abort);
-                }
-            }
-            Err(fault) => report_fault(py, &self.line, fault, &self.exchange),
-        }
-    }
-}
-
-#[pymethods]
-impl TaskEnd {
-    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
-        self.settle(py, task);
-    }
-}
-
-/// Logs what an application raised, unless its peer had left, and ends its response.
-pub(super) fn report_fault(py: Python<'_>, head: &[u8], fault: PyErr, exchange: &Exchange) {
-    // Logged first: whoever gets the 500 finds the line.
-    let peer_left = exchange.closed() == Some(CloseReason::Disconnected) || exchange.is_told_to_end();
-    let was_told = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py)
-        || (fault.is_instance_of::<PyConnectionResetError>(py) && fault.value(py).to_string() == NOBODY);
-    if !(peer_left && was_told) {
-        log::error!("{}: the application raised\n{}", super::describe(head), interp::traceback(py, &fault));
-    }
-    if !exchange.has_ended() || peer_left {
-        let let_go = py.import("turboapi_rs.abandoned").and_then(|module| module.getattr("let_go"));
-        if let Err(raised) = let_go.and_then(|let_go| let_go.call1((fault.value(py),))) {
-            log::error!("{}: the frames of a fault were not cleared: {raised}", super::describe(head));
-        }
-    }
-    // Refused when the response had ended before.
-    let _ = exchange.push(ReplyEvent::Abort);
 }
 
 fn home() -> PyResult<std::rc::Rc<HomeLoop>> {

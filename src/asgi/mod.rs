@@ -6,6 +6,7 @@
 //! Spec: ASGI HTTP 2.3 (`spec_version`), lifespan 2.0.
 
 mod call;
+mod end;
 mod feeds;
 mod forwarded;
 mod lifespan;
@@ -19,7 +20,7 @@ pub use scope::ScopeMaker;
 use crate::home_loop::HomeLoop;
 use crate::service::{Exchange, Request, RequestBody};
 use bytes::Bytes;
-use call::TaskEnd;
+use end::TaskEnd;
 use feeds::Feeds;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -86,7 +87,7 @@ impl AsgiHost {
     ) {
         let head = request.head.bytes().clone();
         if let Err(fault) = self.try_start(py, home, request, exchange, make) {
-            call::report_fault(py, &head, fault, exchange);
+            end::report_fault(py, &head, fault, exchange);
         }
     }
 
@@ -114,21 +115,24 @@ impl AsgiHost {
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
             self.channel.bind(py).call1((&call,))?.extract()?;
         let task = home.start_task(py, || make(&scope, receive, send, &call))?;
-        let end = TaskEnd::new(exchange.clone(), &head);
         if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
-            end.settle(py, &task);
+            end::settle(py, &task, &head, exchange);
         } else {
             call.get().end_first_run();
-            let end = Bound::new(py, end)?;
+            let end = Bound::new(py, TaskEnd::new(exchange.clone(), &head))?;
             task.call_method1(pyo3::intern!(py, "add_done_callback"), (end,))?;
         }
         home.notice_work(py)
     }
 }
 
+/// The first line of a head, or all of it.
+fn request_line(head: &[u8]) -> &[u8] {
+    head.split(|&byte| byte == b'\r').next().unwrap_or_default()
+}
+
 /// Method and target, for log lines: the request line of a head, without its version.
 fn describe(head: &[u8]) -> String {
-    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let text = String::from_utf8_lossy(line);
+    let text = String::from_utf8_lossy(request_line(head));
     text.rsplit_once(' ').map_or_else(|| text.to_string(), |(line, _)| line.to_owned())
 }
