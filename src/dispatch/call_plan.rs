@@ -5,23 +5,23 @@
 //! Rule: a request that a plan does not decide is given to the ASGI application whole, before any code of the user ran;
 //! what a plan has begun is finished by it, or by the application that it returns (a `Resumed`), and never run again.
 
+use super::app::App;
 use super::bind::PathParams;
 use super::earned::Earned;
 use super::fault;
-use super::outlet::{Form, Outlet};
 use super::plan_bind::{self, Arguments, BodyJudge, PlanParam, Refused};
+use super::plan_reply::{resume, PlanReply};
 use super::refusal::{self, Referee};
-use super::service::{App, Local};
+use super::service::{describe, Local};
 use super::stream::Origin;
-use crate::asgi::{AsgiCall, AsgiHost};
-use crate::home_loop::{self, HomeLoop};
+use crate::asgi::AsgiCall;
+use crate::home_loop::{self};
 use crate::http1::{FieldBlock, RequestHead, ResponseHead};
 use crate::interp::{self, Held};
 use crate::json;
 use crate::service::{Ends, Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
 use crate::validate::Validator;
 use bytes::Bytes;
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
@@ -62,7 +62,7 @@ pub struct PlanSpec {
 }
 
 /// What a plan's function came to.
-enum Final {
+pub(super) enum Final {
     /// A JSON body, in the scratch buffer.
     Encoded,
     /// A whole response.
@@ -135,7 +135,7 @@ impl PlanSpec {
         finish.bind(py).call1((result,)).map(Some)
     }
 
-    fn read(&self, made: &Bound<'_, PyAny>, scratch: &mut Vec<u8>) -> PyResult<Final> {
+    pub(super) fn read(&self, made: &Bound<'_, PyAny>, scratch: &mut Vec<u8>) -> PyResult<Final> {
         if let Ok(body) = made.cast_exact::<PyBytes>() {
             scratch.extend_from_slice(body.as_bytes());
             return Ok(Final::Encoded);
@@ -150,24 +150,24 @@ impl PlanSpec {
         Ok(Final::Resumed(made.clone().unbind()))
     }
 
-    fn event(&self, scratch: Vec<u8>) -> PyResult<ReplyEvent> {
+    pub(super) fn event(&self, scratch: Vec<u8>) -> PyResult<ReplyEvent> {
         json_event(self.status, scratch)
     }
 
     /// The 422 of a request that the plan did not decide; `None` if FastAPI is to decide it.
-    fn refusal(&self, request: &Request, path: &PathParams) -> Option<Vec<u8>> {
+    pub(super) fn refusal(&self, request: &Request, path: &PathParams) -> Option<Vec<u8>> {
         self.referee.as_ref()?.refuse(self.judge.as_ref(), request, path)
     }
 }
 
-fn json_event(status: u16, body: Vec<u8>) -> PyResult<ReplyEvent> {
+pub(super) fn json_event(status: u16, body: Vec<u8>) -> PyResult<ReplyEvent> {
     let mut fields = FieldBlock::new();
     fields.push(b"content-type", JSON).map_err(|fault| PyValueError::new_err(fault.reason()))?;
     Ok(ReplyEvent::Full(ResponseHead { status, fields }, Bytes::from(body)))
 }
 
 /// Reads `(status, body, raw_headers)` of a Starlette response.
-fn read_whole(whole: &Bound<'_, PyTuple>) -> PyResult<(ResponseHead, Bytes)> {
+pub(super) fn read_whole(whole: &Bound<'_, PyTuple>) -> PyResult<(ResponseHead, Bytes)> {
     let (status, body, headers) = whole
         .extract::<(u16, Bound<'_, PyBytes>, Bound<'_, PyList>)>()
         .map_err(|_| PyTypeError::new_err("a plan answers with (status: int, body: bytes, headers: list)"))?;
@@ -189,7 +189,12 @@ fn read_whole(whole: &Bound<'_, PyTuple>) -> PyResult<(ResponseHead, Bytes)> {
 }
 
 impl App {
-    fn through_middleware(&self, request: &RequestHead, ends: &Ends, event: ReplyEvent) -> ReplyEvent {
+    pub(super) fn through_middleware(
+        &self,
+        request: &RequestHead,
+        ends: &Ends,
+        event: ReplyEvent,
+    ) -> ReplyEvent {
         match event {
             ReplyEvent::Full(head, body) => {
                 let (head, body) = self.finished(request, ends, head, body);
@@ -286,7 +291,7 @@ impl Local {
         reply: Reply<'_>,
     ) -> Outcome {
         let name = self.app.table.plans[index].name.clone();
-        let origin = Origin { handler: name, request: describe(&request) };
+        let origin = Origin { handler: name, request: describe(&request.head) };
         self.away().submit(reply, exchange_of(&request), origin, move |py, away, exchange| {
             let app = &away.app;
             app.home.stand_in.adopt(py);
@@ -378,93 +383,6 @@ impl Local {
     }
 }
 
-/// How a plan's coroutine answers with what is whole already, without a message.
-#[pyclass(frozen, module = "turboapi_rs._core")]
-struct PlanReply {
-    call: Py<AsgiCall>,
-    index: usize,
-    /// The request, until a stream of it was begun: that may take hours, and the head lies in a large buffer.
-    seen: Mutex<Option<Arc<(Request, PathParams)>>>,
-}
-
-#[pymethods]
-impl PlanReply {
-    /// Takes the final answer: `bytes`, or `(status, body, raw_headers)`.
-    fn __call__(&self, made: &Bound<'_, PyAny>) -> PyResult<()> {
-        let local = Local::current()
-            .ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("not on a worker of the server"))?;
-        let spec = &local.app.table.plans[self.index];
-        let mut scratch = Vec::new();
-        let event = match spec.read(made, &mut scratch)? {
-            Final::Encoded => spec.event(scratch)?,
-            Final::Full(head, body) => ReplyEvent::Full(head, body),
-            Final::Resumed(_) | Final::Undecided => {
-                return Err(PyTypeError::new_err("a plan's reply is bytes or (status, body, headers)"))
-            }
-        };
-        self.answer(&local, event)
-    }
-
-    /// Answers 422 if that is what FastAPI would do; otherwise it is to decide.
-    fn refuse(&self) -> PyResult<bool> {
-        let Some(local) = Local::current() else { return Ok(false) };
-        let Some(seen) = self.seen() else { return Ok(false) };
-        let (request, path) = &*seen;
-        match local.app.table.plans[self.index].refusal(request, path) {
-            Some(answer) => self.answer(&local, json_event(422, answer)?).map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// Begins a stream whose items are JSON values or bytes: events, or lines.
-    fn stream(
-        &self,
-        py: Python<'_>,
-        status: u16,
-        headers: Bound<'_, PyList>,
-        form: &str,
-    ) -> PyResult<Outlet> {
-        let none = PyBytes::new(py, b"");
-        let (mut head, _) = read_whole(&(status, none, headers).into_pyobject(py)?)?;
-        if let Some(local) = Local::current() {
-            if let Some(seen) = self.seen.lock().take() {
-                let (request, _) = &*seen;
-                local.app.begin_stream(&request.head, &request.ends, &mut head);
-            }
-        }
-        Ok(Outlet::new(self.call.get().begin(head)?, form_of(form)))
-    }
-
-    /// The way of the pieces of a response whose head was sent as a message.
-    fn pieces(&self, form: &str) -> PyResult<Outlet> {
-        *self.seen.lock() = None;
-        Ok(Outlet::new(self.call.get().take_body()?, form_of(form)))
-    }
-
-    /// True once something of the response was sent.
-    fn is_begun(&self) -> bool {
-        self.call.get().is_begun()
-    }
-}
-
-impl PlanReply {
-    fn new(call: Py<AsgiCall>, index: usize, seen: Arc<(Request, PathParams)>) -> Self {
-        PlanReply { call, index, seen: Mutex::new(Some(seen)) }
-    }
-
-    fn seen(&self) -> Option<Arc<(Request, PathParams)>> {
-        self.seen.lock().clone()
-    }
-
-    fn answer(&self, local: &Local, event: ReplyEvent) -> PyResult<()> {
-        let event = match self.seen() {
-            Some(seen) => local.app.through_middleware(&seen.0.head, &seen.0.ends, event),
-            None => event,
-        };
-        self.call.get().answer(event)
-    }
-}
-
 /// The exchange of a request: its body's, if one is still coming.
 fn exchange_of(request: &Request) -> Arc<Exchange> {
     match &request.body {
@@ -474,13 +392,7 @@ fn exchange_of(request: &Request) -> Arc<Exchange> {
 }
 
 fn log_fault(py: Python<'_>, spec: &PlanSpec, request: &Request, raised: &PyErr) {
-    log::error!("{}: {} raised\n{}", describe(request), spec.name, interp::traceback(py, raised));
-}
-
-/// Method and path, for log lines.
-fn describe(request: &Request) -> String {
-    let (method, path) = (request.head.method_bytes(), request.head.path());
-    format!("{} {}", String::from_utf8_lossy(method), String::from_utf8_lossy(path))
+    log::error!("{}: {} raised\n{}", describe(&request.head), spec.name, interp::traceback(py, raised));
 }
 
 /// Gives a request that no plan decided to the ASGI application, from any thread.
@@ -494,63 +406,6 @@ fn to_asgi(app: &Arc<App>, request: Request, exchange: &Arc<Exchange>) {
     }));
     if posted.is_err() {
         fault::abort(exchange);
-    }
-}
-
-/// Runs the rest of a request, an application of the plans', on the home loop.
-fn resume(app: &Arc<App>, py: Python<'_>, rest: Py<PyAny>, request: Request, exchange: &Arc<Exchange>) {
-    if let Some(local) = Local::current() {
-        if let (Some(home), Some(host)) = (&local.home, &local.host) {
-            return start_rest(py, host, home, rest.bind(py), request, exchange);
-        }
-    }
-    let (rest, answered) = (Held::new(rest), exchange.clone());
-    let posted = app.home.post(Box::new(move |py, home| {
-        match Local::current().as_ref().and_then(|local| local.host.as_ref()) {
-            Some(host) => start_rest(py, host, home, rest.bind(py), request, &answered),
-            None => fault::abort(&answered),
-        }
-    }));
-    if posted.is_err() {
-        fault::abort(exchange);
-    }
-}
-
-/// Starts the rest of a request: an ASGI application that is told the way of a response's pieces besides.
-fn start_rest(
-    py: Python<'_>,
-    host: &AsgiHost,
-    home: &Rc<HomeLoop>,
-    rest: &Bound<'_, PyAny>,
-    request: Request,
-    exchange: &Arc<Exchange>,
-) {
-    host.start_with(py, home, request, exchange, |scope, receive, send, call| {
-        let way = Bound::new(py, PiecesWay { call: call.clone().unbind() })?;
-        rest.call1((scope, receive, send, way))
-    });
-}
-
-/// How an application that sent a head as a message sends the pieces of its body without any.
-#[pyclass(frozen, module = "turboapi_rs._core")]
-struct PiecesWay {
-    call: Py<AsgiCall>,
-}
-
-#[pymethods]
-impl PiecesWay {
-    /// The way of the pieces, after the head.
-    fn pieces(&self, form: &str) -> PyResult<Outlet> {
-        Ok(Outlet::new(self.call.get().take_body()?, form_of(form)))
-    }
-}
-
-fn form_of(name: &str) -> Form {
-    match name {
-        "json-events" => Form::JsonEvents,
-        "json-lines" => Form::JsonLines,
-        "events" => Form::Events,
-        _ => Form::Raw,
     }
 }
 

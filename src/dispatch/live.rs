@@ -6,9 +6,10 @@
 //! many tables have come since; what was sent to another thread takes its application along.
 //! Threads: any thread replaces or publishes; each worker takes the latest up at its next request.
 
+use super::app::App;
 use super::latest::Latest;
 use super::plan::Table;
-use super::service::{own_handlers, App, Local};
+use super::service::{own_handlers, Local};
 use crate::interp::Held;
 use crate::static_cache::StaticResponse;
 use pyo3::prelude::*;

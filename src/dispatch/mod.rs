@@ -5,6 +5,7 @@
 //! Rule: arguments are converted before the interpreter is entered; nothing half-written reaches the wire.
 //! Spec: DESIGN section 5, the dispatch protocol.
 
+mod app;
 mod bind;
 mod call_plan;
 mod coroutine;
@@ -18,6 +19,8 @@ mod offloaded;
 mod outlet;
 mod plan;
 mod plan_bind;
+mod plan_reply;
+mod raw;
 mod refusal;
 mod reply;
 mod scalar;
@@ -28,6 +31,7 @@ mod turns;
 mod upload;
 mod watch;
 
+pub use app::{App, LoopPlacement};
 pub use call_plan::spec_from;
 pub use earned::{Earned, Pin, RouteState, Thresholds};
 pub use file_route::{FileOptions, FileRoute};
@@ -35,6 +39,6 @@ pub use form::FormLimits;
 pub use live::LiveApp;
 pub use outlet::register;
 pub use plan::{Param, RouteSpec, ScalarType, Source, Table, Target};
-pub use service::{App, AppFactory, LoopPlacement, PyService};
+pub use service::{AppFactory, PyService};
 pub use upload::register as register_uploads;
 pub use watch::Watch;

@@ -6,10 +6,11 @@
 //! its peer has left meanwhile, since it may have effects that the peer counts on.
 //! Threads: a call runs attached on a thread of the pool, which keeps its own thread state for life.
 
+use super::app::App;
 use super::coroutine;
 use super::fault::{self, Fault};
 use super::reply::{classify, Classified};
-use super::service::{App, Local};
+use super::service::Local;
 use super::stream::{self, Origin, SyncStream};
 use crate::home_loop::{HomeLoop, LoopHandle};
 use crate::http1::FieldBlock;

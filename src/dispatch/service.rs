@@ -1,33 +1,30 @@
-//! The application as a worker serves it.
+//! One worker's part of the application, and the service that the runtime asks.
 //!
-//! Owns: [`App`] (what all workers share, read-only), [`PyService`] (one a worker), where a handler runs.
-//! Does not own: what the pieces do, replacing routes (`live`). Rule: each worker calls handlers of its own, and shares no
-//! object that it counts references on with another worker; a request is called by the table that it was routed by.
-//! Threads: `App` is shared; `Local` never leaves its worker.
+//! Owns: [`PyService`] (one a worker), [`Local`] (what a worker holds of its own), where a request goes.
+//! Does not own: what all workers share (`app`), calls of raw handlers (`raw`) and of plans (`call_plan`), replacing routes
+//! (`live`). Rule: each worker calls handlers of its own, and shares no object that it counts references on with another
+//! worker; a request is called by the table that it was routed by. Threads: `Local` never leaves its worker.
 
-use super::bind::{self, PathParams, Value};
+use super::app::{method_not_allowed, App, LoopPlacement};
+use super::bind::PathParams;
 use super::coroutine;
 use super::fault::{self, Fault};
 use super::file_route::FileRoute;
-use super::form::FormLimits;
 use super::live::LiveApp;
 use super::offloaded::Away;
-use super::plan::{NoRoute, RouteSpec, Table, Target};
-use super::reply::{classify, Classified};
+use super::plan::{NoRoute, Table, Target};
+
 use super::stream::{self, Origin, SyncStream};
-use super::upload::Upload;
-use crate::asgi::{AsgiHost, Lifespan, Progress, TrustedProxies};
+use crate::asgi::{AsgiHost, Lifespan, Progress};
 use crate::bytes_ext;
-use crate::home_loop::{HomeLoop, LoopHandle, Stepper};
+use crate::home_loop::{HomeLoop, Stepper};
 use crate::http1::{RequestHead, ResponseHead};
 use crate::interp::{self, BaseContext, Held};
 use crate::invariants::{self, hold, Invariant, Stamp};
-use crate::middleware::{Seen, Stack};
-use crate::pyclasses::Request as PyRequest;
 use crate::router::Found;
 use crate::service::{
-    BodyMode, Ends, Exchange, GuestLoop, Offload, Outcome, Reply, Request, RequestBody, Service,
-    ServiceFactory, WorkerContext,
+    BodyMode, Exchange, GuestLoop, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory,
+    WorkerContext,
 };
 use crate::static_cache::StaticResponse;
 use bytes::Bytes;
@@ -38,47 +35,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-
-/// Which workers have a loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoopPlacement {
-    /// Worker 0, for all.
-    Home,
-    /// Each worker, with a lifespan of its own.
-    PerWorker,
-}
-
-/// What all workers share. Built on the main thread, then only read.
-pub struct App {
-    /// Raw routes and static responses.
-    pub table: Table,
-    /// The ASGI application behind them, if any.
-    pub asgi: Option<Held<PyAny>>,
-    /// Prefix that a proxy took off.
-    pub root_path: String,
-    /// Proxies whose word on scheme and client is taken.
-    pub proxies: TrustedProxies,
-    /// `auto`, `on` or `off`.
-    pub lifespan: String,
-    /// Which workers have a loop.
-    pub placement: LoopPlacement,
-    /// The context that requests start from.
-    pub context: BaseContext,
-    /// The way to the home loop.
-    pub home: Arc<LoopHandle>,
-    /// The drain has begun.
-    pub draining: Arc<AtomicBool>,
-    /// What handlers are given for a request, where the extension's own class must not be used: the class of
-    /// `turboapi_rs.isolated`.
-    pub request_class: Option<Held<PyAny>>,
-    /// What an uploaded form may be.
-    pub forms: FormLimits,
-    /// Runs around compiled routes.
-    pub middleware: Option<Arc<Stack>>,
-}
 
 /// Makes the service of each worker.
 pub struct AppFactory(pub Arc<LiveApp>);
@@ -434,88 +393,6 @@ fn refuse_websocket(reply: Reply<'_>) -> Outcome {
     reply.short(501, b"text/plain; charset=utf-8", b"WebSockets are not supported by this server yet")
 }
 
-fn method_not_allowed(app: &App, request: &Request, allow: &[u8], reply: Reply<'_>) -> Outcome {
-    const BODY: &[u8] = b"{\"detail\":\"Method Not Allowed\"}";
-    let mut fields = crate::http1::FieldBlock::new();
-    let pushed =
-        fields.push(b"content-type", b"application/json").and_then(|()| fields.push(b"allow", allow));
-    match pushed {
-        Ok(()) => {
-            let (head, body) = app.finished(
-                &request.head,
-                &request.ends,
-                ResponseHead { status: 405, fields },
-                Bytes::from_static(BODY),
-            );
-            reply.full(head.status, &head.fields, body)
-        }
-        Err(_) => fault::answer(reply),
-    }
-}
-
-impl App {
-    /// A request as native middleware sees it.
-    pub(super) fn seen<'a>(&'a self, head: &'a RequestHead, ends: &'a Ends) -> Seen<'a> {
-        let peer = ends.client.as_ref().map(|(host, _)| host.as_str());
-        Seen {
-            head,
-            scheme: self.proxies.scheme(peer, head).unwrap_or("http"),
-            server: ends.server.as_ref().map(|(host, port)| (host.as_str(), *port)),
-            root_path: &self.root_path,
-        }
-    }
-
-    /// A whole response of a compiled route, on its way out through native middleware.
-    pub(super) fn finished(
-        &self,
-        request: &RequestHead,
-        ends: &Ends,
-        mut head: ResponseHead,
-        body: Bytes,
-    ) -> (ResponseHead, Bytes) {
-        match &self.middleware {
-            None => (head, body),
-            Some(stack) => {
-                let body = stack.after(&self.seen(request, ends), &mut head, body);
-                (head, body)
-            }
-        }
-    }
-
-    /// The way out, through the application's native middleware, of a stream's head. No layer codes its pieces: a path
-    /// operation with `yield` behind one that would is not pulled (`plans/compile.py`).
-    pub(super) fn begin_stream(&self, request: &RequestHead, ends: &Ends, head: &mut ResponseHead) {
-        if let Some(stack) = &self.middleware {
-            if stack.stream(&self.seen(request, ends), head).is_some() {
-                log::error!(
-                    "a stream that was to be compressed is not; a bug in the server; please report it"
-                );
-            }
-        }
-    }
-
-    /// Answers with JSON that is ready.
-    pub(super) fn answer_json(
-        &self,
-        request: &Request,
-        reply: Reply<'_>,
-        status: u16,
-        body: &[u8],
-    ) -> Outcome {
-        const JSON: &[u8] = b"application/json";
-        if self.middleware.is_none() {
-            return reply.short(status, JSON, body);
-        }
-        let mut fields = crate::http1::FieldBlock::new();
-        if fields.push(b"content-type", JSON).is_err() {
-            return fault::answer(reply);
-        }
-        let head = ResponseHead { status, fields };
-        let (head, body) = self.finished(&request.head, &request.ends, head, Bytes::copy_from_slice(body));
-        reply.full(head.status, &head.fields, body)
-    }
-}
-
 impl Local {
     /// The calling worker's own.
     pub fn current() -> Option<Rc<Local>> {
@@ -603,159 +480,10 @@ impl Local {
         Outcome::Pending(exchange)
     }
 
-    fn call_handler(
-        self: &Rc<Self>,
-        index: usize,
-        path: PathParams,
-        mut request: Request,
-        reply: Reply<'_>,
-    ) -> Outcome {
-        let spec = &self.app.table.routes[index];
-        let exchange = exchange_for(spec, &mut request);
-        let values = if spec.params.is_empty() {
-            Vec::new()
-        } else {
-            match bind::convert(spec, &request.head, &path) {
-                Ok(values) => values,
-                Err(misfit) => return reply.short(422, b"application/json", &misfit.0),
-            }
-        };
-        if spec.is_async && self.home.is_none() {
-            return self.post_handler(index, values, path, request, exchange());
-        }
-        if !spec.is_async && !spec.earned.is_direct() {
-            return self.offload_handler(index, values, path, request, reply, exchange());
-        }
-        interp::attach(|py| {
-            if spec.is_async {
-                let exchange = exchange();
-                self.start_handler(py, index, values, path, request, &exchange);
-                return Outcome::Pending(exchange);
-            }
-            self.run_handler(py, index, values, path, request, reply)
-        })
-    }
-
     /// What a call away from this worker may reach.
     pub(super) fn away(&self) -> Away {
         let home = self.home.as_ref().map_or(&self.app.home, |home| home.handle());
         Away { app: self.app.clone(), offload: self.offload.clone(), home: home.clone() }
-    }
-
-    /// Sends a call to the offload pool, whose threads share the handler as it was registered.
-    fn offload_handler(
-        &self,
-        index: usize,
-        values: Vec<Value>,
-        path: PathParams,
-        request: Request,
-        reply: Reply<'_>,
-        exchange: Arc<Exchange>,
-    ) -> Outcome {
-        let from = origin(&self.app.table.routes[index], &request.head);
-        let origin = from.clone();
-        self.away().submit(reply, exchange, from, move |py, away, exchange| {
-            let spec = &away.app.table.routes[index];
-            let handler = spec.handler.bind(py);
-            let result = away.app.context.run(py, || {
-                spec.earned.call_offloaded(|| {
-                    call_with(&away.app, &away.offload, index, handler, values, &path, &request)
-                })
-            })?;
-            away.answer(result, exchange, &origin)
-        })
-    }
-
-    /// Sends a coroutine's request to the home loop's worker, which makes all of its objects.
-    fn post_handler(
-        &self,
-        index: usize,
-        values: Vec<Value>,
-        path: PathParams,
-        request: Request,
-        exchange: Arc<Exchange>,
-    ) -> Outcome {
-        let (app, answered) = (self.app.clone(), exchange.clone());
-        let posted = self.app.home.post(Box::new(move |py, _home| match Local::current_for(py, &app) {
-            Some(local) => local.start_handler(py, index, values, path, request, &answered),
-            None => fault::abort(&answered),
-        }));
-        if posted.is_err() {
-            fault::abort(&exchange);
-        }
-        Outcome::Pending(exchange)
-    }
-
-    fn start_handler(
-        self: &Rc<Self>,
-        py: Python<'_>,
-        index: usize,
-        values: Vec<Value>,
-        path: PathParams,
-        request: Request,
-        exchange: &Arc<Exchange>,
-    ) {
-        let spec = &self.app.table.routes[index];
-        let origin = origin(spec, &request.head);
-        let Some(home) = &self.home else { return fault::abort(exchange) };
-        let make = || {
-            call_with(&self.app, &self.offload, index, self.handlers[index].bind(py), values, &path, &request)
-        };
-        coroutine::start(py, home, make, exchange, origin);
-    }
-
-    fn run_handler(
-        self: &Rc<Self>,
-        py: Python<'_>,
-        index: usize,
-        values: Vec<Value>,
-        path: PathParams,
-        request: Request,
-        reply: Reply<'_>,
-    ) -> Outcome {
-        let spec = &self.app.table.routes[index];
-        let head = &request.head;
-        let handler = self.handlers[index].bind(py);
-        let call = || call_with(&self.app, &self.offload, index, handler, values, &path, &request);
-        let result = self.context.run(py, || spec.earned.call_direct(self.worker, call));
-        // Taken, not borrowed: a fallback of the JSON encoder may run Python, which may come back here.
-        let mut scratch = self.scratch.take();
-        let outcome = match result.map_err(Fault::Raised).and_then(|result| classify(result, &mut scratch)) {
-            Ok(Classified::Short { status, content_type }) => Ok(reply.short(status, content_type, &scratch)),
-            Ok(Classified::Full(head, body)) => Ok(reply.full(head.status, &head.fields, body)),
-            Ok(Classified::Stream(response, iterator)) => {
-                let exchange = Exchange::without_body();
-                match self.start_stream(py, response, &iterator, &exchange, origin(spec, head)) {
-                    Ok(()) => Ok(Outcome::Pending(exchange)),
-                    Err(fault) => Err((fault, reply)),
-                }
-            }
-            Ok(Classified::Awaitable(awaitable)) => Ok(self.await_result(py, awaitable, origin(spec, head))),
-            Err(fault) => Err((fault, reply)),
-        };
-        self.scratch.replace(scratch);
-        outcome.unwrap_or_else(|(fault, reply)| {
-            let origin = origin(spec, head);
-            fault.log(py, &origin.handler, &origin.request);
-            fault::answer(reply)
-        })
-    }
-
-    /// Awaits, on the home loop, what a plain handler returned.
-    fn await_result(self: &Rc<Self>, py: Python<'_>, awaitable: Bound<'_, PyAny>, origin: Origin) -> Outcome {
-        let exchange = Exchange::without_body();
-        if let Some(home) = &self.home {
-            coroutine::start(py, home, || Ok(awaitable), &exchange, origin);
-            return Outcome::Pending(exchange);
-        }
-        let (held, answered) = (Held::new(awaitable.unbind()), exchange.clone());
-        let posted = self.app.home.post(Box::new(move |py, home| {
-            coroutine::start(py, home, || Ok(held.bind(py).clone()), &answered, origin);
-        }));
-        if posted.is_err() {
-            fault::abort(&exchange);
-        }
-        Outcome::Pending(exchange)
     }
 
     pub(super) fn start_stream(
@@ -793,85 +521,6 @@ impl Local {
         let draining = self.app.draining.clone();
         SyncStream::start(Held::new(iterator), exchange.clone(), self.offload.clone(), draining, origin);
     }
-}
-
-/// Makes the arguments and calls the handler.
-fn call_with<'py>(
-    app: &App,
-    offload: &Offload,
-    index: usize,
-    handler: &Bound<'py, PyAny>,
-    values: Vec<Value>,
-    path: &PathParams,
-    request: &Request,
-) -> PyResult<Bound<'py, PyAny>> {
-    if values.is_empty() {
-        return handler.call0();
-    }
-    let py = handler.py();
-    let body = match &request.body {
-        RequestBody::Whole(body) => body.clone(),
-        _ => Bytes::new(),
-    };
-    let mut arguments = Vec::with_capacity(values.len());
-    for (value, param) in values.into_iter().zip(&app.table.routes[index].params) {
-        if let (Value::Upload, RequestBody::Streamed(exchange)) = (&value, &request.body) {
-            arguments.push(upload(py, app, offload, path, request, exchange)?);
-            continue;
-        }
-        let argument = bind::to_python(py, value, param, &body, || {
-            let made = PyRequest::new(request, body.clone(), path);
-            match &app.request_class {
-                Some(class) => made.plain(class.bind(py)),
-                None => Ok(Bound::new(py, made)?.into_any()),
-            }
-        })?;
-        arguments.push(argument);
-    }
-    interp::call_positional(handler, &arguments)
-}
-
-/// How a request is answered later: through the exchange that its body comes through, if it comes through one.
-fn exchange_for(spec: &RouteSpec, request: &mut Request) -> impl FnOnce() -> Arc<Exchange> {
-    let streamed = spec.streams_body().then(|| {
-        let exchange = match std::mem::replace(&mut request.body, RequestBody::Empty) {
-            RequestBody::Streamed(exchange) => exchange,
-            RequestBody::Whole(body) => {
-                let exchange = Exchange::with_body();
-                exchange.offer_last(body);
-                exchange
-            }
-            RequestBody::Empty => {
-                let exchange = Exchange::with_body();
-                exchange.end_body();
-                exchange
-            }
-        };
-        request.body = RequestBody::Streamed(exchange.clone());
-        exchange
-    });
-    move || streamed.unwrap_or_else(Exchange::without_body)
-}
-
-fn upload<'py>(
-    py: Python<'py>,
-    app: &App,
-    offload: &Offload,
-    path: &PathParams,
-    request: &Request,
-    exchange: &Arc<Exchange>,
-) -> PyResult<Bound<'py, PyAny>> {
-    if app.request_class.is_some() {
-        return Err(PyRuntimeError::new_err("an Upload is not there in an interpreter of its own"));
-    }
-    let head = Py::new(py, PyRequest::new(request, Bytes::new(), path))?;
-    let content_type = request.head.field(b"content-type").unwrap_or_default().to_vec();
-    let upload = Upload::new(head, content_type, exchange.clone(), offload.clone(), app.forms);
-    Ok(Bound::new(py, upload)?.into_any())
-}
-
-fn origin(spec: &RouteSpec, head: &RequestHead) -> Origin {
-    Origin { handler: spec.name.clone(), request: describe(head) }
 }
 
 /// A request by method and path.
