@@ -226,6 +226,10 @@ def _refuse(*call: Any) -> bool:
     return False
 
 
+def _leave_open(close: Callable[[], None]) -> None:
+    """The loop is closing: nothing is run for it any more."""
+
+
 class _Handoff:
     """The hand-off of one loop."""
 
@@ -292,6 +296,7 @@ class _Handoff:
     def release(self) -> None:
         """Let go of the way to the pool, which leads back here. What is still to come goes to anyio's own threads."""
         self._submit = _refuse
+        self._asked = Asked(_leave_open)
 
     def _call(self, scope: Any, func: Any, args: Any) -> Any:
         """Make the call, on a thread of the pool that is an anyio worker thread for that time."""
