@@ -78,6 +78,7 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
         if closing.is_set() {
             return;
         }
+        turns.rest().await;
         match guest.step(is_readable) {
             NextStep::Now => {
                 nudge.again();

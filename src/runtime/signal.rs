@@ -94,15 +94,22 @@ impl Turns {
                 }
             })
             .await;
-            let now = Instant::now();
-            if now.duration_since(self.timers_seen.get()) > self.patience {
-                monoio::time::sleep(REST).await;
-                self.saw_timers(now);
-            }
+            self.rest().await;
             self.let_pass();
         }
         *self.usher.borrow_mut() = None;
         self.let_pass();
+    }
+
+    /// Waits for a moment, in which monoio looks at its timers, if none has fired for long.
+    ///
+    /// For tasks that wake each other without end, as an application's that sends and a connection's that always finds room.
+    pub async fn rest(&self) {
+        let now = Instant::now();
+        if now.duration_since(self.timers_seen.get()) > self.patience {
+            monoio::time::sleep(REST).await;
+            self.saw_timers(now);
+        }
     }
 
     fn let_pass(&self) {
