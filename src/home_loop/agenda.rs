@@ -197,9 +197,7 @@ impl Agenda {
 
     /// The moment of a loop's time. Far ones are an hour away.
     pub fn instant(&self, when: f64) -> Instant {
-        const FAR: Duration = Duration::from_secs(3600);
-        let (now, instant) = (self.now(), Instant::now());
-        instant + Duration::try_from_secs_f64((when - now).max(0.0)).map_or(FAR, |wait| wait.min(FAR))
+        in_seconds(when - self.now())
     }
 
     /// Timers that wait.
@@ -463,6 +461,12 @@ impl Agenda {
         self.timers.lock().heap.extend(kept);
         Ok(())
     }
+}
+
+/// The moment in so many seconds; an hour at most. A loop may be told of any time, and no clock goes that far.
+pub(super) fn in_seconds(seconds: f64) -> Instant {
+    const FAR: Duration = Duration::from_secs(3600);
+    Instant::now() + Duration::try_from_secs_f64(seconds.max(0.0)).map_or(FAR, |wait| wait.min(FAR))
 }
 
 fn is_cancelled(handle: &Bound<'_, PyAny>) -> PyResult<bool> {

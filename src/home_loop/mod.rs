@@ -22,7 +22,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use agenda::Agenda;
 use handoff::{Handoff, Outcome};
@@ -364,8 +364,7 @@ impl HomeLoop {
             return Ok(NextStep::At(agenda.instant(when)));
         }
         let now: f64 = self.event_loop.bind(py).call_method0(name!(py, "time"))?.extract()?;
-        let wait = Duration::try_from_secs_f64((when - now).max(0.0)).unwrap_or(Duration::from_secs(3600));
-        Ok(NextStep::At(Instant::now() + wait))
+        Ok(NextStep::At(agenda::in_seconds(when - now)))
     }
 
     /// Cancels what still runs and closes the loop. The last call on it.

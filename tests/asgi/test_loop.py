@@ -171,7 +171,7 @@ async def others_wake_it():
 async def debug_mode_is_asyncios_own():
     loop = asyncio.get_running_loop()
     seen = []
-    early = loop.call_later(0.003, seen.append, "set before")
+    early = loop.call_later(0.015, seen.append, "set before")
     loop.set_debug(True)
     try:
         handle, timer = loop.call_soon(seen.append, "soon"), loop.call_later(0.001, seen.append, "later")
@@ -191,6 +191,23 @@ async def debug_mode_is_asyncios_own():
     return kinds and seen == ["soon", "later", "set before"] and not early.cancelled()
 
 
+async def no_time_is_too_far():
+    # More seconds than a clock has once ended the worker, in debug mode and in an interpreter of its own.
+    loop = asyncio.get_running_loop()
+    for is_debug in (False, True):
+        loop.set_debug(is_debug)
+        try:
+            for seconds in (1e10, 1e18, 9.3e18, 1e300, float("inf")):
+                timer = loop.call_later(seconds, print, "never")
+                # Until it is the next one.
+                await asyncio.sleep(0.01)
+                await asyncio.to_thread(int)
+                timer.cancel()
+        finally:
+            loop.set_debug(False)
+    return True
+
+
 CHECKS = [
     callbacks_in_order,
     timers_in_order,
@@ -205,6 +222,7 @@ CHECKS = [
     a_sleeper_that_is_cancelled_when_it_is_due_is_cancelled,
     others_wake_it,
     debug_mode_is_asyncios_own,
+    no_time_is_too_far,
 ]
 
 
