@@ -4,37 +4,19 @@
 //! Each asserts the answer, then times it. Needs an interpreter: `make bench` sets what an embedded one asks for.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to say")]
 
-use bytes::BytesMut;
+mod app;
+
 use criterion::{criterion_group, criterion_main, Criterion};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
-use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
-use turboapi::dispatch::{
-    App, AppFactory, Earned, FormLimits, LiveApp, LoopPlacement, Pin, RouteSpec, Table, Thresholds,
-};
-use turboapi::http1::{Conn, Event, HttpDate, Limits};
-use turboapi::interp::{BaseContext, Held};
+use turboapi::dispatch::{AppFactory, Earned, Pin, Table, Thresholds};
 use turboapi::service::{
-    BlockingJob, Ends, Offload, OffloadLoad, OffloadPool, Outcome, Reply, Request, RequestBody, Service,
-    ServiceFactory, WorkerContext,
+    Ends, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory, WorkerContext,
 };
-
-/// A pool that takes nothing: no route here blocks.
-struct NoPool;
-
-impl OffloadPool for NoPool {
-    fn submit(&self, job: BlockingJob) -> Result<(), BlockingJob> {
-        Err(job)
-    }
-
-    fn load(&self) -> OffloadLoad {
-        OffloadLoad::default()
-    }
-}
 
 fn json(c: &mut Criterion) {
     Python::initialize();
@@ -71,45 +53,22 @@ fn json(c: &mut Criterion) {
 
 fn dispatch(c: &mut Criterion) {
     Python::initialize();
-    let app = Python::attach(|py| {
+    let live = Python::attach(|py| {
         let locals = PyDict::new(py);
         py.run(c"def hello():\n    return {'message': 'Hello World'}\n", Some(&locals), None).unwrap();
         let handler = locals.get_item("hello").unwrap().unwrap();
         let mut table = Table::default();
-        let spec = RouteSpec {
-            handler: Held::new(handler.unbind()),
-            name: "bench.hello".to_owned(),
-            params: Vec::new(),
-            is_async: false,
-            earned: Arc::new(Earned::new("GET", "/", "bench.hello", Pin::Direct, Thresholds::default())),
-        };
-        table.add_route("GET", "/", spec).unwrap();
-        App {
-            table,
-            asgi: None,
-            root_path: String::new(),
-            proxies: TrustedProxies::default(),
-            lifespan: "off".to_owned(),
-            placement: LoopPlacement::Home,
-            context: BaseContext::capture(py).unwrap(),
-            home: Arc::default(),
-            draining: Arc::default(),
-            request_class: None,
-            middleware: None,
-            forms: FormLimits::default(),
-        }
+        table.add_route("GET", "/", app::direct_route("/", "bench.hello", handler)).unwrap();
+        app::live(py, table)
     });
-    let factory = AppFactory(LiveApp::new(app));
+    let factory = AppFactory(live);
     // Worker 1 of 2: one without the event loop, which this route does not need.
     let service = factory
-        .make(WorkerContext { worker: 1, workers: 2, offload: Offload::new(Arc::new(NoPool)) })
+        .make(WorkerContext { worker: 1, workers: 2, offload: Offload::new(Arc::new(app::NoPool)) })
         .unwrap();
-    let mut input = BytesMut::from(&b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n"[..]);
-    let Ok(Event::Head(head)) = Conn::new(Limits::default()).next_event(&mut input) else {
-        panic!("a sound head");
-    };
+    let head = app::parse_head(&app::request_bytes("/"));
     let ends = Arc::new(Ends { client: None, server: None });
-    let date = HttpDate::from_unix(784_111_777);
+    let date = app::date();
     let mut out = OutBuf::default();
     let mut once = || {
         out.tail.clear();

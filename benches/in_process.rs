@@ -9,7 +9,8 @@
 //! `benches/scaling.py` starts it.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to say")]
 
-use bytes::BytesMut;
+mod app;
+
 use pyo3::prelude::*;
 use std::env::args;
 use std::io::BufRead;
@@ -17,31 +18,12 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
-use turboapi::dispatch::{
-    App, AppFactory, Earned, FormLimits, LiveApp, LoopPlacement, Pin, PyService, RouteSpec, Table, Thresholds,
-};
-use turboapi::http1::{Conn, Event, HttpDate, Limits};
-use turboapi::interp::{BaseContext, Held};
+use turboapi::dispatch::{AppFactory, PyService, Table, Thresholds};
 use turboapi::isolated::{IsolatedFactory, Source};
 use turboapi::service::{
-    BlockingJob, Ends, Offload, OffloadLoad, OffloadPool, Outcome, Reply, Request, RequestBody, Service,
-    ServiceFactory, WorkerContext,
+    Ends, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory, WorkerContext,
 };
-
-/// A pool that takes nothing: no route here blocks.
-struct NoPool;
-
-impl OffloadPool for NoPool {
-    fn submit(&self, job: BlockingJob) -> Result<(), BlockingJob> {
-        Err(job)
-    }
-
-    fn load(&self) -> OffloadLoad {
-        OffloadLoad::default()
-    }
-}
 
 /// What a thread is told, and what it tells.
 struct Line {
@@ -52,33 +34,13 @@ struct Line {
 /// One interpreter for all threads.
 fn shared(target: &str, path: &str) -> AppFactory {
     let module = target.split(':').next().unwrap_or_default();
-    let app = Python::attach(|py| {
+    let live = Python::attach(|py| {
         let handler = py.import(module).unwrap().getattr(path.trim_start_matches('/')).unwrap();
         let mut table = Table::default();
-        let spec = RouteSpec {
-            handler: Held::new(handler.unbind()),
-            name: path.to_owned(),
-            params: Vec::new(),
-            is_async: false,
-            earned: Arc::new(Earned::new("GET", path, path, Pin::Direct, Thresholds::default())),
-        };
-        table.add_route("GET", path, spec).unwrap();
-        App {
-            table,
-            asgi: None,
-            root_path: String::new(),
-            proxies: TrustedProxies::default(),
-            lifespan: "off".to_owned(),
-            placement: LoopPlacement::Home,
-            context: BaseContext::capture(py).unwrap(),
-            home: Arc::default(),
-            draining: Arc::default(),
-            request_class: None,
-            middleware: None,
-            forms: FormLimits::default(),
-        }
+        table.add_route("GET", path, app::direct_route(path, path, handler)).unwrap();
+        app::live(py, table)
     });
-    AppFactory(LiveApp::new(app))
+    AppFactory(live)
 }
 
 /// An interpreter a thread.
@@ -96,15 +58,12 @@ fn isolated(target: &str, threads: usize) -> IsolatedFactory {
 fn answer(service: &PyService, input: &[u8], seconds: f64) -> u64 {
     let end = Instant::now() + Duration::from_secs_f64(seconds);
     let ends = Arc::new(Ends { client: None, server: None });
-    let date = HttpDate::from_unix(784_111_777);
+    let date = app::date();
     let mut out = OutBuf::default();
     let mut answered = 0;
     while Instant::now() < end {
         out.tail.clear();
-        let mut read = BytesMut::from(input);
-        let Ok(Event::Head(head)) = Conn::new(Limits::default()).next_event(&mut read) else {
-            panic!("a sound head");
-        };
+        let head = app::parse_head(input);
         let reply = Reply::new(&mut out, head.reply_context(), &date);
         let route = service.route(&head);
         let request = Request { head, body: RequestBody::Empty, ends: ends.clone() };
@@ -116,7 +75,7 @@ fn answer(service: &PyService, input: &[u8], seconds: f64) -> u64 {
 }
 
 fn run(factory: Arc<impl ServiceFactory<Service = PyService>>, threads: usize, path: &str) {
-    let input: Arc<[u8]> = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n").into_bytes().into();
+    let input: Arc<[u8]> = app::request_bytes(path).into();
     let (tell, told) = channel();
     let mut lines = Vec::new();
     for worker in 0..threads {
@@ -125,7 +84,7 @@ fn run(factory: Arc<impl ServiceFactory<Service = PyService>>, threads: usize, p
         let (factory, input) = (factory.clone(), input.clone());
         thread::spawn(move || {
             factory.clone().enter_worker(worker, &mut || {
-                let offload = Offload::new(Arc::new(NoPool));
+                let offload = Offload::new(Arc::new(app::NoPool));
                 let service = factory.make(WorkerContext { worker, workers: threads, offload }).unwrap();
                 answer(&service, &input, 0.01);
                 line.answered.send(0).unwrap();

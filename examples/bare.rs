@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use turboapi::http1::{FieldBlock, Method, RequestHead, ResponseHead};
+use turboapi::http1::{FieldBlock, Framing, Method, RequestHead, ResponseHead};
 use turboapi::runtime::{self, Bind, DriverChoice, RuntimeConfig};
 use turboapi::service::{
     BodyMode, Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody, Service, ServiceFactory,
@@ -99,7 +99,7 @@ impl Service for Bare {
         }
     }
 
-    fn body_mode(&self, _route: &Route) -> BodyMode {
+    fn body_mode(&self, _route: &Route, _framing: Framing) -> BodyMode {
         BodyMode::Buffered
     }
 

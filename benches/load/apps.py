@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi import Depends, FastAPI, Form, HTTPException, Request, UploadFile
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import EventSourceResponse
@@ -68,6 +68,12 @@ async def read_item(item_id: int, q: str | None = None):
     return {"item_id": item_id, "q": q}
 
 
+@fastapi.get("/items-def/{item_id}")
+def read_item_def(item_id: int, q: str | None = None):
+    """Path and query, from a def route."""
+    return {"item_id": item_id, "q": q}
+
+
 @fastapi.post("/items")
 async def create_item(item: Item) -> Item:
     """A model in and out."""
@@ -78,6 +84,12 @@ async def create_item(item: Item) -> Item:
 def create_item_def(item: Item) -> Item:
     """A model in and out, from a def route."""
     return item
+
+
+@fastapi.post("/upload")
+async def upload(title: Annotated[str, Form()], file: UploadFile):
+    """A field and a file of a form in parts."""
+    return {"title": title, "name": file.filename, "size": len(await file.read())}
 
 
 @fastapi.post("/login")

@@ -97,6 +97,13 @@ def all_cases(driver: str) -> list[Case]:
     wrong = Ask("/items", "POST", typed, b'{"name": "", "price": "cheap", "tags": [1]}', 422)
     urlencoded = (("content-type", "application/x-www-form-urlencoded"),)
     form = Ask("/login", "POST", urlencoded, b"username=johndoe&password=se%2Fcret+word&age=41")
+    in_parts = (("content-type", "multipart/form-data; boundary=b0undary"),)
+    parts = (
+        b'--b0undary\r\nContent-Disposition: form-data; name="title"\r\n\r\nA note\r\n'
+        b'--b0undary\r\nContent-Disposition: form-data; name="file"; filename="note.txt"\r\n'
+        b"Content-Type: text/plain\r\n\r\n" + b"x" * 1000 + b"\r\n--b0undary--\r\n"
+    )
+    upload = Ask("/upload", "POST", in_parts, parts)
     me = Ask("/me", headers=(("authorization", "Bearer token"),))
 
     def on_fastapi(name: str, ask: Ask, is_right: Callable[[bytes], bool], *more: Contender) -> Case:
@@ -134,9 +141,11 @@ def all_cases(driver: str) -> list[Case]:
             is_json({"item_id": 7, "q": "x"}),
             ours("benches.load.apps:hosted", Ask("/items/7?q=x"), driver, "ours as ASGI"),
         ),
+        on_fastapi("fastapi-get-def", Ask("/items-def/7?q=x"), is_json({"item_id": 7, "q": "x"})),
         on_fastapi("fastapi-post", post, is_json(item)),
         on_fastapi("fastapi-post-def", dataclasses.replace(post, target="/items-def"), is_json(item)),
         on_fastapi("fastapi-form", form, is_json({"username": "johndoe", "age": 41})),
+        on_fastapi("fastapi-upload", upload, is_json({"title": "A note", "name": "note.txt", "size": 1000})),
         on_fastapi("fastapi-deps", me, is_json({"user": "user"})),
         on_fastapi("fastapi-422", wrong, errors),
         on_fastapi(

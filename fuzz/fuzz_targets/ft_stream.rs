@@ -6,9 +6,8 @@ mod service;
 use libfuzzer_sys::fuzz_target;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
-use service::{call, factory, head, module, read_whole, Begun, FewThreads, RouteLine, Worker};
+use service::{call, factory, head, module, read_whole, Begun, Client, Clients, FewThreads, RouteLine, Worker};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Context;
 use std::time::{Duration, Instant};
@@ -207,13 +206,19 @@ struct World {
     opened: AtomicU64,
 }
 
-struct Client<'a> {
-    world: &'a World,
+struct Reader {
+    world: &'static World,
     worker: Worker,
     open: Vec<Open>,
 }
 
-impl Client<'_> {
+impl Client for Reader {
+    type Job = [u8; 3];
+
+    fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
     fn run(&mut self, jobs: &[[u8; 3]]) {
         for &[kind, which, spec] in jobs {
             let at = which as usize % self.open.len().max(1);
@@ -258,7 +263,9 @@ impl Client<'_> {
             open.exchange.close(CloseReason::Complete);
         }
     }
+}
 
+impl Reader {
     fn open_stream(&mut self, which: u8, spec: u8) {
         let spec = self.world.opened.fetch_add(1, Ordering::SeqCst) << 8 | u64::from(spec);
         let head = head(&ROUTES[which as usize % ROUTES.len()].0.replace("{n}", &spec.to_string()));
@@ -274,13 +281,8 @@ impl Client<'_> {
     }
 }
 
-struct Clients {
-    orders: Vec<Sender<Vec<[u8; 3]>>>,
-    done: Receiver<()>,
-}
-
 static WORLD: OnceLock<World> = OnceLock::new();
-static CLIENTS: OnceLock<Mutex<Clients>> = OnceLock::new();
+static CLIENTS: OnceLock<Mutex<Clients<[u8; 3]>>> = OnceLock::new();
 static FACTORY: OnceLock<Arc<AppFactory>> = OnceLock::new();
 static MODULE: OnceLock<Py<PyModule>> = OnceLock::new();
 
@@ -290,34 +292,8 @@ fn start() {
     let _ = MODULE.set(made);
     let world = WORLD.get_or_init(World::default);
     let pool = FewThreads::new(2, world.refuses.clone());
-    let (told, done) = channel();
-    let orders = (0..WORKERS)
-        .map(|worker| {
-            let (order, orders) = channel::<Vec<[u8; 3]>>();
-            let (pool, told) = (pool.clone(), told.clone());
-            std::thread::spawn(move || {
-                turboapi::interp::hold_thread_state(&mut || {
-                    let worker = Worker::new(factory, worker, WORKERS, pool.clone());
-                    let mut client = Client { world, worker, open: Vec::new() };
-                    let _ = told.send(());
-                    loop {
-                        match orders.try_recv() {
-                            Ok(jobs) => {
-                                client.run(&jobs);
-                                told.send(()).expect("the target waits");
-                            }
-                            Err(_) => client.worker.wait(),
-                        }
-                    }
-                });
-            });
-            order
-        })
-        .collect();
-    for _ in 0..WORKERS {
-        done.recv_timeout(Duration::from_secs(60)).expect("every worker starts");
-    }
-    let _ = CLIENTS.set(Mutex::new(Clients { orders, done }));
+    let clients = Clients::start(WORKERS, factory, &pool, |worker| Reader { world, worker, open: Vec::new() });
+    let _ = CLIENTS.set(Mutex::new(clients));
 }
 
 fn unsettled() -> Vec<(u64, u64)> {
@@ -339,12 +315,7 @@ fuzz_target!(
         for three in data.chunks_exact(3) {
             jobs[three[0] as usize % WORKERS].push([three[0] / WORKERS as u8, three[1], three[2]]);
         }
-        for (order, jobs) in clients.orders.iter().zip(jobs) {
-            order.send(jobs).expect("a worker waits");
-        }
-        for _ in 0..WORKERS {
-            clients.done.recv_timeout(Duration::from_secs(90)).expect("every worker answers");
-        }
+        clients.run(jobs);
         world.refuses.store(false, Ordering::SeqCst);
         // `stream_closed_once`: soon after its client has left. `refs_return`: then nothing is left of it.
         let until = Instant::now() + Duration::from_secs(20);

@@ -6,11 +6,10 @@ mod service;
 use libfuzzer_sys::fuzz_target;
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
-use service::{head, live, module, spec, FewThreads, Worker};
+use service::{head, live, module, spec, Client, Clients, FewThreads, Worker};
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use turboapi::dispatch::{AppFactory, LiveApp, Pin, PyService, Table};
@@ -117,14 +116,14 @@ struct Routed {
     versions: RangeInclusive<u64>,
 }
 
-struct Client<'a> {
-    world: &'a World,
+struct Caller {
+    world: &'static World,
     worker: Worker,
     kept: VecDeque<Routed>,
     asked: u64,
 }
 
-impl Client<'_> {
+impl Caller {
     fn route(&mut self, path: &'static str) -> Routed {
         self.asked += 1;
         let number = self.asked;
@@ -157,6 +156,14 @@ impl Client<'_> {
         assert!(status == 200 && serials.contains(&serial), "{serial} is none of {serials:?}");
         assert_eq!(body, text(serial));
     }
+}
+
+impl Client for Caller {
+    type Job = (u8, u8);
+
+    fn worker(&self) -> &Worker {
+        &self.worker
+    }
 
     fn run(&mut self, jobs: &[(u8, u8)]) {
         for &(kind, which) in jobs {
@@ -187,26 +194,10 @@ impl Client<'_> {
     }
 }
 
-struct Clients {
-    orders: Vec<Sender<Vec<(u8, u8)>>>,
-    done: Receiver<()>,
-    /// References that are held between inputs.
-    held: Option<i64>,
-}
-
-impl Clients {
-    fn run(&self, jobs: Vec<Vec<(u8, u8)>>) {
-        for (order, jobs) in self.orders.iter().zip(jobs) {
-            order.send(jobs).expect("a worker waits");
-        }
-        for _ in 0..WORKERS {
-            self.done.recv_timeout(Duration::from_secs(60)).expect("every worker answers");
-        }
-    }
-}
-
 static WORLD: OnceLock<World> = OnceLock::new();
-static CLIENTS: OnceLock<Mutex<Clients>> = OnceLock::new();
+static CLIENTS: OnceLock<Mutex<Clients<(u8, u8)>>> = OnceLock::new();
+/// References that are held between inputs.
+static HELD: Mutex<Option<i64>> = Mutex::new(None);
 
 fn start() {
     let module = module(HANDLERS);
@@ -221,35 +212,13 @@ fn start() {
     });
     world.replace();
     let pool = FewThreads::new(2, Arc::default());
-    let (told, done) = channel();
-    let orders = (0..WORKERS)
-        .map(|worker| {
-            let (order, orders) = channel::<Vec<(u8, u8)>>();
-            let (factory, pool, told) = (factory.clone(), pool.clone(), told.clone());
-            std::thread::spawn(move || {
-                turboapi::interp::hold_thread_state(&mut || {
-                    let worker = Worker::new(&factory, worker, WORKERS, pool.clone());
-                    let mut client = Client { world, worker, kept: VecDeque::new(), asked: 0 };
-                    let _ = told.send(());
-                    loop {
-                        match orders.try_recv() {
-                            Ok(jobs) => {
-                                client.run(&jobs);
-                                told.send(()).expect("the target waits");
-                            }
-                            // Others may wait for this one's loop.
-                            Err(_) => client.worker.wait(),
-                        }
-                    }
-                });
-            });
-            order
-        })
-        .collect();
-    for _ in 0..WORKERS {
-        done.recv_timeout(Duration::from_secs(60)).expect("every worker starts");
-    }
-    let _ = CLIENTS.set(Mutex::new(Clients { orders, done, held: None }));
+    let clients = Clients::start(WORKERS, &factory, &pool, |worker| Caller {
+        world,
+        worker,
+        kept: VecDeque::new(),
+        asked: 0,
+    });
+    let _ = CLIENTS.set(Mutex::new(clients));
 }
 
 fuzz_target!(
@@ -259,7 +228,7 @@ fuzz_target!(
             return;
         }
         let world = WORLD.get().expect("init");
-        let mut clients = CLIENTS.get().expect("init").lock().expect("one input at a time");
+        let clients = CLIENTS.get().expect("init").lock().expect("one input at a time");
         let mut jobs = vec![Vec::new(); WORKERS];
         for pair in data.chunks_exact(2) {
             jobs[pair[0] as usize % WORKERS].push((pair[0] / WORKERS as u8, pair[1]));
@@ -272,7 +241,8 @@ fuzz_target!(
         }
         clients.run(vec![vec![(0, 0)]; WORKERS]);
         // `refs_return`: nothing is left of the versions before, but for what another thread may still be letting go.
-        let held = clients.held.unwrap_or(i64::MAX);
+        let mut before = HELD.lock().expect("one input at a time");
+        let held = before.unwrap_or(i64::MAX);
         let mut now = alive(Kind::Reference);
         for _ in 0..2000 {
             if now <= held && alive(Kind::Exchange) == 0 {
@@ -287,6 +257,6 @@ fuzz_target!(
             now = alive(Kind::Reference);
         }
         assert!(now <= held, "{now} references are held, {held} were");
-        clients.held = Some(held.min(now));
+        *before = Some(held.min(now));
     }
 );

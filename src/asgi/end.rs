@@ -5,6 +5,7 @@
 //! Rule: what was raised is logged before anybody is answered, unless it only says that the peer has left.
 
 use super::call::NOBODY;
+use super::underway::Underway;
 use crate::interp;
 use crate::service::{CloseReason, Exchange, ReplyEvent};
 use pyo3::exceptions::PyConnectionResetError;
@@ -18,11 +19,13 @@ pub struct TaskEnd {
     exchange: Arc<Exchange>,
     /// The request line, for log lines. Not the head: that lies in the buffer that it was read into.
     line: Box<[u8]>,
+    underway: Arc<Underway>,
 }
 
 impl TaskEnd {
-    pub(super) fn new(exchange: Arc<Exchange>, head: &[u8]) -> Self {
-        TaskEnd { exchange, line: super::request_line(head).into() }
+    pub(super) fn new(exchange: Arc<Exchange>, underway: Arc<Underway>, head: &[u8]) -> Self {
+        underway.begin();
+        TaskEnd { exchange, line: super::request_line(head).into(), underway }
     }
 }
 
@@ -30,6 +33,7 @@ impl TaskEnd {
 impl TaskEnd {
     fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
         settle(py, task, &self.line, &self.exchange);
+        self.underway.end();
     }
 }
 

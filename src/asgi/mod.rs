@@ -11,6 +11,7 @@ mod feeds;
 mod forwarded;
 mod lifespan;
 mod scope;
+mod underway;
 
 pub use call::AsgiCall;
 pub use forwarded::TrustedProxies;
@@ -26,6 +27,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use underway::Underway;
 
 /// One ASGI application on one loop.
 pub struct AsgiHost {
@@ -34,6 +37,15 @@ pub struct AsgiHost {
     /// Makes the two coroutine functions that an application is given: `guest_loop.channel`.
     channel: Py<PyAny>,
     feeds: Arc<Feeds>,
+    underway: Arc<Underway>,
+}
+
+/// What the application of a request is called with, and the call that `receive` and `send` belong to.
+pub struct AppArguments<'a, 'py> {
+    pub scope: &'a Bound<'py, PyDict>,
+    pub receive: Bound<'py, PyAny>,
+    pub send: Bound<'py, PyAny>,
+    pub call: &'a Bound<'py, AsgiCall>,
 }
 
 impl AsgiHost {
@@ -51,12 +63,17 @@ impl AsgiHost {
         let channel = py.import("turboapi_rs.guest_loop")?.getattr("channel")?.unbind();
         let extensions = py.import("turboapi_rs.extensions")?.call_method1("offered", (&app,))?;
         let scopes = ScopeMaker::new(py, root_path, proxies, state, &extensions)?;
-        Ok(AsgiHost { app, scopes, channel, feeds: Arc::default() })
+        Ok(AsgiHost { app, scopes, channel, feeds: Arc::default(), underway: Arc::default() })
     }
 
     /// The drain has begun: streams of events are told, by `http.disconnect`, since they have no end of their own.
     pub fn begin_drain(&self) {
         self.feeds.begin_drain();
+    }
+
+    /// Ready when no task of a request is left, not even one that goes on after its response.
+    pub fn poll_settled(&self, cx: &Context<'_>) -> Poll<()> {
+        self.underway.poll_none(cx)
     }
 
     /// The application.
@@ -66,8 +83,8 @@ impl AsgiHost {
 
     /// Starts the application's task for a request, on the loop's thread. The response comes through `exchange`.
     pub fn start(&self, py: Python<'_>, home: &Rc<HomeLoop>, request: Request, exchange: &Arc<Exchange>) {
-        self.start_with(py, home, request, exchange, |scope, receive, send, _| {
-            self.app.bind(py).call1((scope, receive, send))
+        self.start_with(py, home, request, exchange, |given| {
+            self.app.bind(py).call1((given.scope, given.receive, given.send))
         });
     }
 
@@ -78,12 +95,7 @@ impl AsgiHost {
         home: &Rc<HomeLoop>,
         request: Request,
         exchange: &Arc<Exchange>,
-        make: impl FnOnce(
-            &Bound<'py, PyDict>,
-            Bound<'py, PyAny>,
-            Bound<'py, PyAny>,
-            &Bound<'py, AsgiCall>,
-        ) -> PyResult<Bound<'py, PyAny>>,
+        make: impl FnOnce(AppArguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>>,
     ) {
         let head = request.head.bytes().clone();
         if let Err(fault) = self.try_start(py, home, request, exchange, make) {
@@ -97,12 +109,7 @@ impl AsgiHost {
         home: &Rc<HomeLoop>,
         request: Request,
         exchange: &Arc<Exchange>,
-        make: impl FnOnce(
-            &Bound<'py, PyDict>,
-            Bound<'py, PyAny>,
-            Bound<'py, PyAny>,
-            &Bound<'py, AsgiCall>,
-        ) -> PyResult<Bound<'py, PyAny>>,
+        make: impl FnOnce(AppArguments<'_, 'py>) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<()> {
         let scope = self.scopes.make(py, &request)?;
         let head = request.head.bytes().clone();
@@ -114,12 +121,13 @@ impl AsgiHost {
         let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole, self.feeds.clone()))?;
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
             self.channel.bind(py).call1((&call,))?.extract()?;
-        let task = home.start_task(py, || make(&scope, receive, send, &call))?;
+        let task =
+            home.start_task(py, || make(AppArguments { scope: &scope, receive, send, call: &call }))?;
         if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
             end::settle(py, &task, &head, exchange);
         } else {
             call.get().end_first_run();
-            let end = Bound::new(py, TaskEnd::new(exchange.clone(), &head))?;
+            let end = Bound::new(py, TaskEnd::new(exchange.clone(), self.underway.clone(), &head))?;
             task.call_method1(pyo3::intern!(py, "add_done_callback"), (end,))?;
         }
         home.notice_work(py)

@@ -1,7 +1,7 @@
 //! The application as all workers share it.
 //!
 //! Owns: [`App`], and what its native middleware does with a response on its way out.
-//! Does not own: what one worker holds of its own (`service`), replacing routes (`live`).
+//! Does not own: what one worker holds of its own (`local`), replacing routes (`live`).
 //! Rule: built on the main thread, then only read.
 
 use super::fault;

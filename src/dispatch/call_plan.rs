@@ -9,17 +9,19 @@ use super::app::App;
 use super::bind::PathParams;
 use super::earned::Earned;
 use super::fault;
+use super::local::{describe, Local};
+use super::onward;
 use super::plan_bind::{self, Arguments, BodyJudge, PlanParam, Refused};
+use super::plan_form::MOST_BYTES_IN_PARTS;
 use super::plan_reply::{resume, PlanReply};
 use super::refusal::{self, Referee};
-use super::service::{describe, Local};
 use super::stream::Origin;
-use crate::asgi::AsgiCall;
-use crate::home_loop::{self};
-use crate::http1::{FieldBlock, RequestHead, ResponseHead};
+use crate::asgi::AppArguments;
+use crate::home_loop;
+use crate::http1::{FieldBlock, Framing, RequestHead, ResponseHead};
 use crate::interp::{self, Held};
 use crate::json;
-use crate::service::{Ends, Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
+use crate::service::{BodyMode, Ends, Exchange, Outcome, Reply, ReplyEvent, Request, RequestBody};
 use crate::validate::Validator;
 use bytes::Bytes;
 use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
@@ -55,6 +57,8 @@ pub struct PlanSpec {
     pub fault: Held<PyAny>,
     /// The body is read before the plan runs.
     pub reads_body: bool,
+    /// It may hold files: one that is longer, or of unknown length, goes to FastAPI as it comes.
+    pub takes_files: bool,
     /// Bodies are judged natively.
     pub judge: Option<BodyJudge>,
     /// Answers what the plan does not decide, where that is a 422.
@@ -148,6 +152,19 @@ impl PlanSpec {
             return Ok(Final::Undecided);
         }
         Ok(Final::Resumed(made.clone().unbind()))
+    }
+
+    /// How the body of a request is wanted.
+    pub(super) fn body_mode(&self, framing: Framing) -> BodyMode {
+        let is_gathered = match framing {
+            Framing::Length(bytes) => !self.takes_files || bytes <= MOST_BYTES_IN_PARTS,
+            _ => !self.takes_files,
+        };
+        if self.reads_body && is_gathered {
+            BodyMode::Buffered
+        } else {
+            BodyMode::Streamed
+        }
     }
 
     pub(super) fn event(&self, scratch: Vec<u8>) -> PyResult<ReplyEvent> {
@@ -336,14 +353,9 @@ impl Local {
             interp::attach(|py| self.run_task(py, index, arguments, path, request, &exchange));
             return Outcome::Pending(exchange);
         }
-        let answered = exchange.clone();
-        let posted = self.app.home.post(Box::new(move |py, _home| match Local::current() {
-            Some(local) => local.run_task(py, index, arguments, path, request, &answered),
-            None => fault::abort(&answered),
-        }));
-        if posted.is_err() {
-            fault::abort(&exchange);
-        }
+        onward::post_to_local(&self.app.home, &exchange, move |py, local, _home, exchange| {
+            local.run_task(py, index, arguments, path, request, exchange);
+        });
         Outcome::Pending(exchange)
     }
 
@@ -368,7 +380,7 @@ impl Local {
             ends: request.ends.clone(),
         };
         let seen = Arc::new((for_arguments, path));
-        host.start_with(py, home, request, exchange, |scope, receive, send, call: &Bound<'_, AsgiCall>| {
+        host.start_with(py, home, request, exchange, |AppArguments { scope, receive, send, call }| {
             let reply = Bound::new(py, PlanReply::new(call.clone().unbind(), index, seen.clone()))?;
             let leading = [scope.clone().into_any(), receive, send, reply.clone().into_any()];
             let (request, path) = &*seen;
@@ -397,16 +409,9 @@ fn log_fault(py: Python<'_>, spec: &PlanSpec, request: &Request, raised: &PyErr)
 
 /// Gives a request that no plan decided to the ASGI application, from any thread.
 fn to_asgi(app: &Arc<App>, request: Request, exchange: &Arc<Exchange>) {
-    let answered = exchange.clone();
-    let posted = app.home.post(Box::new(move |py, home| {
-        match Local::current().as_ref().and_then(|local| local.host.as_ref()) {
-            Some(host) => host.start(py, home, request, &answered),
-            None => fault::abort(&answered),
-        }
-    }));
-    if posted.is_err() {
-        fault::abort(exchange);
-    }
+    onward::post_to_host(&app.home, exchange, move |py, host, home, exchange| {
+        host.start(py, home, request, exchange);
+    });
 }
 
 /// What `CoreServer.plan_route` is told by name.
@@ -448,6 +453,7 @@ pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>, earned: Arc<Earned
         writer: item("writer")?.extract::<Option<Py<json::Writer>>>()?.map(Held::new),
         fault: Held::new(item("fault")?.unbind()),
         reads_body: item("reads_body")?.extract()?,
+        takes_files: item("takes_files")?.extract()?,
         referee: refusal::referee(&item("referee")?)?,
     })
 }

@@ -4,13 +4,13 @@
 //! Rule (`own_reply`): the result goes to the exchange of the request that started the task.
 
 use super::fault::{self, Fault};
+use super::local::Local;
+use super::onward;
 use super::reply::{classify, Classified};
-use super::service::Local;
 use super::stream::{self, Origin};
-use crate::home_loop::HomeLoop;
+use crate::home_loop::{HomeLoop, LoopHandle};
 use crate::http1::{FieldBlock, ResponseHead};
-use crate::interp;
-use crate::interp::name;
+use crate::interp::{self, name, Held};
 use crate::service::{Exchange, ReplyEvent};
 use bytes::Bytes;
 use pyo3::prelude::*;
@@ -29,6 +29,14 @@ pub fn start<'py>(
         Fault::Raised(raised).log(py, &origin.handler, &origin.request);
         fault::abort(exchange);
     }
+}
+
+/// As [`start`], of an awaitable that is there already, on the thread of another loop.
+pub fn start_away(home: &LoopHandle, awaitable: Bound<'_, PyAny>, exchange: &Arc<Exchange>, origin: Origin) {
+    let held = Held::new(awaitable.unbind());
+    onward::post(home, exchange, move |py, home, exchange| {
+        start(py, home, || Ok(held.bind(py).clone()), exchange, origin);
+    });
 }
 
 fn try_start<'py>(

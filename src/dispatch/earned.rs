@@ -1,7 +1,7 @@
 //! Where the calls of one `def` route run: on the worker, or on the offload pool.
 //!
 //! Owns: [`Earned`], the policy of one route, its counters and its log lines. Does not own: making the calls
-//! (`service`), the pool (`offloaded`, `runtime`).
+//! (`raw`, `call_plan`), the pool (`offloaded`, `runtime`).
 //! Rule: a route whose function may block starts on the pool, earns direct calls by fast ones in a row, and loses them
 //! by one slow call; a pin settles it.
 //! Threads: shared by all. `is_direct` is one load of a word that is written at a change only; a direct call is counted

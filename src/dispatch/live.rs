@@ -1,15 +1,15 @@
 //! The application as it is now: its routes may be replaced while requests run.
 //!
 //! Owns: [`LiveApp`], which holds the latest [`App`], and how a worker comes to serve it.
-//! Does not own: what an application is (`service`), what a table is (`plan`).
+//! Does not own: what an application is (`app`), what a table is (`plan`).
 //! Rule (`swap_is_whole`): a request is found, bound and called by one table, that of the [`Local`] that routed it, however
 //! many tables have come since; what was sent to another thread takes its application along.
 //! Threads: any thread replaces or publishes; each worker takes the latest up at its next request.
 
 use super::app::App;
 use super::latest::Latest;
+use super::local::{own_handlers, Local};
 use super::plan::Table;
-use super::service::{own_handlers, Local};
 use crate::interp::Held;
 use crate::static_cache::StaticResponse;
 use pyo3::prelude::*;

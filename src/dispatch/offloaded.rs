@@ -10,15 +10,13 @@ use super::app::App;
 use super::coroutine;
 use super::fault::{self, Fault};
 use super::reply::{classify, Classified};
-use super::service::Local;
 use super::stream::{self, Origin, SyncStream};
-use crate::home_loop::{HomeLoop, LoopHandle};
+use crate::home_loop::LoopHandle;
 use crate::http1::FieldBlock;
 use crate::interp::{self, Held};
 use crate::service::{Exchange, Offload, Outcome, Reply, ReplyEvent};
 use bytes::Bytes;
 use pyo3::prelude::*;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// Seconds after which a client may try again, when the queue is full.
@@ -95,7 +93,7 @@ impl Away {
                 // Refused, here and below, when the peer is gone: nobody is left to tell.
                 let _ = exchange.push(ReplyEvent::Head(head));
                 if is_async {
-                    self.start_async_stream(iterator, exchange, origin.clone());
+                    stream::start_async_away(&self.home, iterator, exchange, origin.clone());
                 } else {
                     let iterator = Held::new(iterator.try_iter()?.into_any().unbind());
                     let draining = self.app.draining.clone();
@@ -108,39 +106,14 @@ impl Away {
                     );
                 }
             }
-            Classified::Awaitable(awaitable) => self.await_result(awaitable, exchange, origin.clone()),
+            Classified::Awaitable(awaitable) => {
+                coroutine::start_away(&self.home, awaitable, exchange, origin.clone());
+            }
             whole => {
                 let _ = exchange.push(coroutine::whole_event(whole, scratch)?);
             }
         }
         Ok(())
-    }
-
-    fn start_async_stream(&self, iterator: Bound<'_, PyAny>, exchange: &Arc<Exchange>, origin: Origin) {
-        let held = Held::new(iterator.unbind());
-        self.post(exchange, move |py, home, exchange| match Local::current() {
-            Some(local) => stream::start_async(py, &local, home, held.bind(py), exchange, origin),
-            None => fault::abort(exchange),
-        });
-    }
-
-    fn await_result(&self, awaitable: Bound<'_, PyAny>, exchange: &Arc<Exchange>, origin: Origin) {
-        let held = Held::new(awaitable.unbind());
-        self.post(exchange, move |py, home, exchange| {
-            coroutine::start(py, home, || Ok(held.bind(py).clone()), exchange, origin);
-        });
-    }
-
-    /// Goes on with an exchange on the loop's thread.
-    fn post(
-        &self,
-        exchange: &Arc<Exchange>,
-        work: impl for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>, &Arc<Exchange>) + Send + 'static,
-    ) {
-        let last_word = exchange.clone();
-        if self.home.post(Box::new(move |py, home| work(py, home, &last_word))).is_err() {
-            fault::abort(exchange);
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! producer's fault, and nothing of it reaches the wire.
 //! Threads: the worker whose loop pulls.
 
-use super::service::Local;
+use super::local::Local;
 use crate::home_loop::HomeLoop;
 use crate::interp::{self, name};
 use crate::json;

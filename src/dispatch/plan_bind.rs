@@ -1,12 +1,13 @@
 //! Arguments of a call plan, read from a request before the interpreter is entered.
 //!
 //! Owns: where each argument comes from, and when a request is not the plan's to decide.
-//! Does not own: the rules of conversion (`scalar`), the answer to what does not convert (`refusal`).
+//! Does not own: the rules of conversion (`scalar`), forms (`plan_form`), the answer to what does not convert (`refusal`).
 //! Rule: what does not convert is no answer here: [`Refused::Undecided`]. Nothing of the user's has run by then.
 
 use super::bind::{scalar_to_python, PathParams, Value};
 use super::call_plan::PlanSpec;
 use super::plan::ScalarType;
+use super::plan_form::{self, Content, Form};
 use super::refusal;
 use super::scalar;
 use crate::bytes_ext;
@@ -29,10 +30,12 @@ pub enum PlanSource {
     Query(ScalarType),
     /// The first field of that name, or all of them.
     Header(ScalarType),
-    /// The last value of that key of a url-encoded form, or all of them.
+    /// The last value of that field of a form, or all of them.
     Form(ScalarType),
-    /// Names and values of a url-encoded form, in order.
+    /// Names and values of a form without files, in order.
     FormPairs,
+    /// Names and values of a form, in order, files among them.
+    FormParts,
     /// The body as `bytes` if its content type is JSON, `None` if it is empty.
     JsonBody,
     /// The body, judged and built natively: the value of the one parameter that it is.
@@ -98,6 +101,8 @@ enum Argument {
     Value(Value),
     /// Names and values of a form.
     Pairs(Vec<(String, String)>),
+    /// Names and values of a form with files.
+    Parts(Vec<(String, Content)>),
     /// Made of the request itself.
     FromRequest,
 }
@@ -132,7 +137,7 @@ pub fn convert(
 
 fn values_of(params: &[PlanParam], request: &Request, path: &PathParams) -> Result<Vec<Argument>, Refused> {
     let head = &request.head;
-    let (mut query, mut form): (Option<Pairs<'_>>, Option<Pairs<'_>>) = (None, None);
+    let (mut query, mut form): (Option<Pairs<'_>>, Option<Form<'_>>) = (None, None);
     params
         .iter()
         .map(|param| {
@@ -150,12 +155,8 @@ fn values_of(params: &[PlanParam], request: &Request, path: &PathParams) -> Resu
                 }
                 PlanSource::Header(kind) => from_fields(param, kind, head)?,
                 PlanSource::Form(kind) => from_form(param, kind, taken(&mut form, request)?)?,
-                PlanSource::FormPairs => {
-                    let owned = |(name, value): &(Cow<'_, str>, Cow<'_, str>)| {
-                        (name.clone().into_owned(), value.clone().into_owned())
-                    };
-                    return Ok(Argument::Pairs(taken(&mut form, request)?.iter().map(owned).collect()));
-                }
+                PlanSource::FormPairs => return Ok(Argument::Pairs(taken(&mut form, request)?.texts()?)),
+                PlanSource::FormParts => return Ok(Argument::Parts(taken(&mut form, request)?.parts())),
                 PlanSource::JsonBody => {
                     has_json_or_nothing(request)?;
                     return Ok(Argument::FromRequest);
@@ -172,71 +173,41 @@ fn from_query(
     kind: ScalarType,
     pairs: &[(Cow<'_, str>, Cow<'_, str>)],
 ) -> Result<Value, Refused> {
-    let mut matching = pairs.iter().filter(|(name, _)| *name == param.wire.as_str()).map(|(_, value)| value);
+    let matching = pairs.iter().filter(|(name, _)| *name == param.wire.as_str());
+    from_texts(param, kind, matching.map(|(_, value)| value.as_ref()))
+}
+
+/// The last of a name's values, or all of them.
+fn from_texts<'t>(
+    param: &PlanParam,
+    kind: ScalarType,
+    mut texts: impl DoubleEndedIterator<Item = &'t str>,
+) -> Result<Value, Refused> {
     if param.is_list {
-        let items = matching.map(|text| scalar_of(kind, text)).collect::<Result<Vec<_>, _>>()?;
+        let items = texts.map(|text| scalar_of(kind, text)).collect::<Result<Vec<_>, _>>()?;
         return if items.is_empty() { absent(param) } else { Ok(Value::List(items)) };
     }
-    match matching.next_back() {
+    match texts.next_back() {
         Some(text) => scalar_of(kind, text),
         None => absent(param),
     }
 }
 
 /// As from a query, but an empty value is none: a browser sends one for each field that was left blank.
-fn from_form(param: &PlanParam, kind: ScalarType, pairs: &Pairs<'_>) -> Result<Value, Refused> {
-    let last = pairs.iter().rfind(|(name, _)| *name == param.wire.as_str());
-    if !param.is_list && last.is_some_and(|(_, value)| value.is_empty()) {
+fn from_form(param: &PlanParam, kind: ScalarType, form: &Form<'_>) -> Result<Value, Refused> {
+    let texts = form.texts_of(&param.wire)?;
+    if !param.is_list && texts.last().is_some_and(|text| text.is_empty()) {
         return absent(param);
     }
-    from_query(param, kind, pairs)
+    from_texts(param, kind, texts.into_iter())
 }
 
-/// Fields of a form that Starlette's parser takes at most.
-const FORM_FIELDS: usize = 1000;
-
-/// Bytes of the name and the value of a form's field that Starlette's parser takes at most.
-const FORM_FIELD_BYTES: usize = 1024 * 1024;
-
-/// The pairs of a request's form, read at first use.
-fn taken<'a, 'r>(form: &'a mut Option<Pairs<'r>>, request: &'r Request) -> Result<&'a Pairs<'r>, Refused> {
+/// The form of a request, read at first use.
+fn taken<'a, 'r>(form: &'a mut Option<Form<'r>>, request: &'r Request) -> Result<&'a Form<'r>, Refused> {
     if form.is_none() {
-        *form = Some(form_pairs(request)?);
+        *form = Some(Form::of(request)?);
     }
     form.as_ref().ok_or(Undecided)
-}
-
-/// A url-encoded form, or none at all.
-fn form_pairs(request: &Request) -> Result<Pairs<'_>, Refused> {
-    let body: &[u8] = match &request.body {
-        RequestBody::Whole(body) => body,
-        RequestBody::Empty => &[],
-        RequestBody::Streamed(_) => return Err(Undecided),
-    };
-    match request.head.field(b"content-type") {
-        Some(content_type) if is_form(content_type) => {}
-        // Without a type nothing is read, and what is wrong with it is FastAPI's to say.
-        None if body.is_empty() => {}
-        _ => return Err(Undecided),
-    }
-    // Starlette reads bytes as Latin-1 before it decodes escapes as UTF-8.
-    if !body.is_ascii() || body.split(|&byte| byte == b'&').any(|field| field.len() > FORM_FIELD_BYTES) {
-        return Err(Undecided);
-    }
-    let pairs: Pairs<'_> = bytes_ext::parse_query(body).take(FORM_FIELDS + 1).collect();
-    if pairs.len() > FORM_FIELDS {
-        return Err(Undecided);
-    }
-    Ok(pairs)
-}
-
-fn is_form(content_type: &[u8]) -> bool {
-    let (kind, parameter) = match memchr::memchr(b';', content_type) {
-        None => (content_type, None),
-        Some(end) => (&content_type[..end], Some(bytes_ext::trim_ows(&content_type[end + 1..]))),
-    };
-    bytes_ext::trim_ows(kind).eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-        && parameter.is_none_or(|parameter| parameter.eq_ignore_ascii_case(b"charset=utf-8"))
 }
 
 fn from_fields(param: &PlanParam, kind: ScalarType, head: &RequestHead) -> Result<Value, Refused> {
@@ -358,6 +329,7 @@ fn made<'py>(
             (Argument::Value(Value::Default), ..) => param.default.bind(py).clone(),
             (Argument::Value(value), ..) => scalar_to_python(py, value)?,
             (Argument::Pairs(pairs), ..) => pairs.into_pyobject(py)?.into_any(),
+            (Argument::Parts(parts), ..) => plan_form::to_python(py, parts)?.into_any(),
             (_, PlanSource::Model, Some((judge, tape))) => judge.compiled.build(py, body, tape)?,
             (_, PlanSource::Member(index), _) => match members.get_mut(index) {
                 Some(value) => value.take().unwrap_or_else(|| param.default.bind(py).clone()),
@@ -404,6 +376,7 @@ pub fn param(
         "header" => PlanSource::Header(scalar),
         "form" => PlanSource::Form(scalar),
         "form_pairs" => PlanSource::FormPairs,
+        "form_parts" => PlanSource::FormParts,
         "json_body" => PlanSource::JsonBody,
         "model" => PlanSource::Model,
         "member" => PlanSource::Member(wire.parse().map_err(|_| format!("no member has the index {wire}"))?),

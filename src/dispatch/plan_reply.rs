@@ -7,9 +7,9 @@
 use super::app::App;
 use super::bind::PathParams;
 use super::call_plan::{json_event, read_whole, Final};
-use super::fault;
+use super::local::Local;
+use super::onward;
 use super::outlet::{Form, Outlet};
-use super::service::Local;
 use crate::asgi::{AsgiCall, AsgiHost};
 use crate::home_loop::HomeLoop;
 use crate::interp::Held;
@@ -121,16 +121,10 @@ pub(super) fn resume(
             return start_rest(py, host, home, rest.bind(py), request, exchange);
         }
     }
-    let (rest, answered) = (Held::new(rest), exchange.clone());
-    let posted = app.home.post(Box::new(move |py, home| {
-        match Local::current().as_ref().and_then(|local| local.host.as_ref()) {
-            Some(host) => start_rest(py, host, home, rest.bind(py), request, &answered),
-            None => fault::abort(&answered),
-        }
-    }));
-    if posted.is_err() {
-        fault::abort(exchange);
-    }
+    let rest = Held::new(rest);
+    onward::post_to_host(&app.home, exchange, move |py, host, home, exchange| {
+        start_rest(py, host, home, rest.bind(py), request, exchange);
+    });
 }
 
 /// Starts the rest of a request: an ASGI application that is told the way of a response's pieces besides.
@@ -142,9 +136,9 @@ fn start_rest(
     request: Request,
     exchange: &Arc<Exchange>,
 ) {
-    host.start_with(py, home, request, exchange, |scope, receive, send, call| {
-        let way = Bound::new(py, PiecesWay { call: call.clone().unbind() })?;
-        rest.call1((scope, receive, send, way))
+    host.start_with(py, home, request, exchange, |given| {
+        let way = Bound::new(py, PiecesWay { call: given.call.clone().unbind() })?;
+        rest.call1((given.scope, given.receive, given.send, way))
     });
 }
 

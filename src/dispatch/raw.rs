@@ -8,13 +8,14 @@ use super::app::App;
 use super::bind::{self, PathParams, Value};
 use super::coroutine;
 use super::fault::{self, Fault};
+use super::local::{describe, Local};
+use super::onward;
 use super::plan::RouteSpec;
 use super::reply::{classify, Classified};
-use super::service::{describe, Local};
 use super::stream::Origin;
 use super::upload::Upload;
 use crate::http1::RequestHead;
-use crate::interp::{self, Held};
+use crate::interp;
 use crate::pyclasses::Request as PyRequest;
 use crate::service::{Exchange, Offload, Outcome, Reply, Request, RequestBody};
 use bytes::Bytes;
@@ -91,14 +92,13 @@ impl Local {
         request: Request,
         exchange: Arc<Exchange>,
     ) -> Outcome {
-        let (app, answered) = (self.app.clone(), exchange.clone());
-        let posted = self.app.home.post(Box::new(move |py, _home| match Local::current_for(py, &app) {
-            Some(local) => local.start_handler(py, index, values, path, request, &answered),
-            None => fault::abort(&answered),
-        }));
-        if posted.is_err() {
-            fault::abort(&exchange);
-        }
+        let app = self.app.clone();
+        onward::post(&self.app.home, &exchange, move |py, _home, exchange| {
+            match Local::current_for(py, &app) {
+                Some(local) => local.start_handler(py, index, values, path, request, exchange),
+                None => fault::abort(exchange),
+            }
+        });
         Outcome::Pending(exchange)
     }
 
@@ -164,13 +164,7 @@ impl Local {
             coroutine::start(py, home, || Ok(awaitable), &exchange, origin);
             return Outcome::Pending(exchange);
         }
-        let (held, answered) = (Held::new(awaitable.unbind()), exchange.clone());
-        let posted = self.app.home.post(Box::new(move |py, home| {
-            coroutine::start(py, home, || Ok(held.bind(py).clone()), &answered, origin);
-        }));
-        if posted.is_err() {
-            fault::abort(&exchange);
-        }
+        coroutine::start_away(&self.app.home, awaitable, &exchange, origin);
         Outcome::Pending(exchange)
     }
 }

@@ -6,12 +6,12 @@
 //! Threads: async iterators on the home loop; sync iterators on the offload pool, never on a worker.
 
 use super::fault::{self, Fault};
+use super::local::Local;
+use super::onward;
 use super::outlet::{self, item_bytes, Form, Outlet};
-use super::service::Local;
 use super::turns::Turns;
-use crate::home_loop::HomeLoop;
-use crate::interp::name;
-use crate::interp::{self, Held};
+use crate::home_loop::{HomeLoop, LoopHandle};
+use crate::interp::{self, name, Held};
 use crate::invariants::{Alive, Invariant, Kind, Times};
 use crate::service::{Exchange, Offload, ReplyEvent};
 use parking_lot::Mutex;
@@ -52,6 +52,19 @@ pub fn start_async(
         Fault::Raised(raised).log(py, &origin.handler, &origin.request);
         fault::abort(exchange);
     }
+}
+
+/// As [`start_async`], on the thread of another loop.
+pub fn start_async_away(
+    home: &LoopHandle,
+    iterator: Bound<'_, PyAny>,
+    exchange: &Arc<Exchange>,
+    origin: Origin,
+) {
+    let held = Held::new(iterator.unbind());
+    onward::post_to_local(home, exchange, move |py, local, home, exchange| {
+        start_async(py, local, home, held.bind(py), exchange, origin);
+    });
 }
 
 fn try_start_async(

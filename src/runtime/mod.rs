@@ -7,6 +7,7 @@
 mod accept;
 mod brake;
 mod buffers;
+mod caught;
 mod clock;
 mod config;
 mod connection;

@@ -15,7 +15,7 @@ pub use file::FilePart;
 pub use offload::{BlockingJob, Offload, OffloadLoad, OffloadPool};
 
 use crate::bytes_ext::OutBuf;
-use crate::http1::{self, BodyLength, FieldBlock, HttpDate, ReplyContext, RequestHead};
+use crate::http1::{self, BodyLength, FieldBlock, Framing, HttpDate, ReplyContext, RequestHead};
 use bytes::Bytes;
 use std::os::fd::RawFd;
 use std::rc::Rc;
@@ -75,7 +75,7 @@ pub trait Service: 'static {
     fn route(&self, head: &RequestHead) -> Self::Route;
 
     /// How the body of this route is wanted. Asked only when the request has a body.
-    fn body_mode(&self, route: &Self::Route) -> BodyMode;
+    fn body_mode(&self, route: &Self::Route, framing: Framing) -> BodyMode;
 
     /// Answers a request: at once through `reply`, or later through an exchange.
     fn call(&self, route: Self::Route, request: Request, reply: Reply<'_>) -> Outcome;
@@ -101,7 +101,13 @@ pub trait Service: 'static {
     /// The drain has begun: tell what streams there are. Called once.
     fn begin_drain(&self) {}
 
-    /// Shut-down of the application (lifespan). Polled when all workers have drained, before `close`.
+    /// What answered requests have left running, as background tasks, is done. Polled when all workers have drained, for as
+    /// long as the drain's grace lasts.
+    fn poll_settled(&self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    /// Shut-down of the application (lifespan). Polled when that is over, before `close`.
     fn poll_shutdown(&self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }

@@ -177,13 +177,18 @@ def test_forms_and_streams_are_noted():
     async def files(name: Annotated[str, Form()], data: Annotated[bytes, File()]):
         return name
 
+    @app.post("/form-and-request")
+    async def form_and_request(name: Annotated[str, Form()], request: Request):
+        return name
+
     @app.get("/items")
     async def items():
         yield {"n": 1}
 
     rows = rows_of(app)
     assert (rows["/form"].kind, rows["/form"].note) == ("direct", "")
-    assert (rows["/files"].kind, rows["/files"].note) == ("direct", "a form")
+    assert (rows["/files"].kind, rows["/files"].note) == ("direct", "")
+    assert (rows["/form-and-request"].kind, rows["/form-and-request"].note) == ("direct", "a form")
     assert (rows["/items"].kind, rows["/items"].note) == ("direct", "a stream of items")
 
 

@@ -1,4 +1,4 @@
-"""Forms of compiled routes: bound natively, with Starlette's own parser as the referee."""
+"""Forms of compiled routes: bound natively, with Starlette's own parsers as the referees."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import os
 from typing import Annotated
 
 import pytest
-from fastapi import FastAPI, Form
+from fastapi import FastAPI, File, Form, UploadFile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import FormParser
+from starlette.testclient import TestClient
 
 from tests.support.wire import request_bytes
 
@@ -44,6 +45,40 @@ PIECES = [
 ]
 
 
+#: A form in parts, and what may be in it.
+LINES = [
+    b"--b\r\n",
+    b"--b--",
+    b"--b--\r\n",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"--b",
+    b"- ",
+    b"content-disposition: form-data; name=a\r\n",
+    b'Content-Disposition: form-data; name="b"\r\n',
+    b'Content-Disposition: form-data; name="f"; filename="f.txt"\r\n',
+    b'Content-Disposition: form-data; name=f; filename="C:\\x\\\\y\\"z"\r\n',
+    b'Content-Disposition: form-data; name="g"; filename=""\r\n',
+    b"Content-Disposition: form-data; filename=g\r\n",
+    b"content-disposition: form-data; name=\"f\"; filename*=utf-8''x\r\n",
+    b"Content-Type: text/plain; charset=latin-1\r\n",
+    b"X-Field:  padded \r\n",
+    b"no field\r\n",
+    b"text",
+    "é".encode(),
+    b"\xff",
+    b"\x00",
+]
+
+PART = [
+    b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\n',
+    b'--b\r\ncontent-disposition: form-data; name="b"\r\n\r\n',
+    b'--b\r\ncontent-disposition: form-data; name="f"; filename="f"\r\ncontent-type: image/png\r\n\r\n',
+    b'--b\r\ncontent-disposition: form-data; name="g"; filename="g"\r\n\r\n',
+]
+
+
 class Pairs(BaseModel):
     """Everything that a form has, each name once."""
 
@@ -60,6 +95,20 @@ def app():
     @app.post("/fields")
     def fields(a: Annotated[list[str] | None, Form()] = None, b: Annotated[str, Form()] = "none"):
         return {"a": a, "b": b}
+
+    @app.post("/parts")
+    async def parts(
+        a: Annotated[list[str] | None, Form()] = None,
+        b: Annotated[str, Form()] = "none",
+        f: Annotated[list[UploadFile] | None, File()] = None,
+        g: Annotated[bytes | None, File()] = None,
+    ):
+        files = [(file.filename, file.size, file.headers.raw, file.file.read()) for file in f or ()]
+        return repr((a, b, files, g))
+
+    @app.post("/parts-def")
+    def parts_def(f: UploadFile | None = None):
+        return repr(f and (f.filename, f.size, f.headers.raw, f.file.read()))
 
     return app
 
@@ -94,5 +143,23 @@ def test_any_form_is_read_as_starlette_reads_it(ask):
         values = {name: form.getlist(name) for name in form}
         assert ask("/pairs", body) == {name: found if len(found) > 1 else found[0] for name, found in values.items()}
         assert ask("/fields", body) == {"a": form.getlist("a") or None, "b": form.get("b") or "none"}
+
+    check()
+
+
+@pytest.mark.parametrize("target", ["/parts", "/parts-def", "/fields"])
+@pytest.mark.parametrize("pieces", [LINES, PART + LINES])
+def test_any_form_in_parts_is_read_as_fastapi_reads_it(live, connect, target, pieces):
+    served = app()
+    connection = connect(live(served))
+    referee = TestClient(served)
+
+    @settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.sampled_from(pieces), max_size=14).map(b"".join), st.sampled_from([b"", b"\r\n--b--\r\n"]))
+    def check(begin, end):
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        wanted = referee.post(target, headers=headers, content=begin + end)
+        given = connection.exchange(request_bytes("POST", target, headers=headers.items(), body=begin + end))
+        assert (given.status, given.body) == (wanted.status_code, wanted.content)
 
     check()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
-use turboapi::http1::{FieldBlock, RequestHead, ResponseHead};
+use turboapi::http1::{FieldBlock, Framing, RequestHead, ResponseHead};
 use turboapi::runtime::{self, Bind, DriverChoice, RunningServer, RuntimeConfig, StartError, StopHandle};
 use turboapi::service::{
     BodyMode, Exchange, GuestLoop, Inbound, Outcome, Reply, ReplyEvent, Request, RequestBody, Service,
@@ -79,7 +79,7 @@ pub enum Life {
 /// A service made of closures. Bodies are buffered, but for paths that begin with `/live`.
 #[derive(Clone)]
 pub struct App {
-    handle: Arc<Handle>,
+    pub handle: Arc<Handle>,
     guest: Option<Arc<MakeGuest>>,
     startup: Option<Arc<PollStartup>>,
     life: Sender<Life>,
@@ -155,7 +155,7 @@ impl Service for AppService {
         }
     }
 
-    fn body_mode(&self, route: &BodyMode) -> BodyMode {
+    fn body_mode(&self, route: &BodyMode, _framing: Framing) -> BodyMode {
         *route
     }
 

@@ -1,24 +1,28 @@
 //! The dispatch of a worker without its sockets: requests in as heads, answers out as bytes.
 //!
-//! Owns: an application of Python handlers, a service a thread, pools, stepping a loop, and reading what was answered.
+//! Owns: Python handlers as routes, a service a thread, pools, stepping a loop, clients that are given jobs, and reading what was answered.
+//! Does not own: what the application is set to, a request's head (`benches/app`).
 //! Rule (`own_reply`): an answer is read whole, with nothing before it and nothing behind.
 #![allow(dead_code, reason = "each target uses a part")]
 
-use bytes::BytesMut;
+#[path = "../../../benches/app/mod.rs"]
+mod app;
+
+pub use app::live;
+
 use pyo3::prelude::*;
 use pyo3::types::PyModule;
 use std::ffi::CStr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{channel, Sender};
+use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
-use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
-use turboapi::dispatch::{self, App, AppFactory, Earned, LiveApp, LoopPlacement, Param, Pin, PyService, RouteSpec, ScalarType, Source, Table, Thresholds};
-use turboapi::http1::{Conn, Event, HttpDate, Limits, RequestHead};
-use turboapi::interp::{self, BaseContext, Held};
+use turboapi::dispatch::{self, AppFactory, Earned, Param, Pin, PyService, RouteSpec, ScalarType, Source, Table, Thresholds};
+use turboapi::http1::RequestHead;
+use turboapi::interp::{self, Held};
 use turboapi::invariants;
 use turboapi::service::{
     BlockingJob, Ends, Exchange, GuestLoop, NextStep, Offload, OffloadLoad, OffloadPool, Outcome, Reply, ReplyEvent, Request, RequestBody, Service,
@@ -126,24 +130,6 @@ pub fn spec(py: Python<'_>, path: &str, handler: Bound<'_, PyAny>, has_number: b
     }
 }
 
-/// An application of one table.
-pub fn live(py: Python<'_>, table: Table) -> Arc<LiveApp> {
-    LiveApp::new(App {
-        table,
-        asgi: None,
-        root_path: String::new(),
-        proxies: TrustedProxies::default(),
-        lifespan: "off".to_owned(),
-        placement: LoopPlacement::Home,
-        context: BaseContext::capture(py).expect("a context"),
-        home: Arc::default(),
-        draining: Arc::default(),
-        request_class: None,
-        middleware: Default::default(),
-        forms: Default::default(),
-    })
-}
-
 /// The application of a module's handlers.
 pub fn factory(module: &Py<PyModule>, routes: &[RouteLine]) -> Arc<AppFactory> {
     Python::attach(|py| {
@@ -215,13 +201,76 @@ impl Worker {
     }
 }
 
+/// What a worker's thread does with its part of an input.
+pub trait Client {
+    /// One thing to do.
+    type Job: Send + 'static;
+
+    fn worker(&self) -> &Worker;
+
+    fn run(&mut self, jobs: &[Self::Job]);
+}
+
+/// Threads of workers, each with its client, for one input after another.
+pub struct Clients<Job> {
+    orders: Vec<Sender<Vec<Job>>>,
+    done: Receiver<()>,
+}
+
+impl<Job: Send + 'static> Clients<Job> {
+    /// Starts them; `make` makes the client on its worker's thread.
+    pub fn start<C: Client<Job = Job>>(
+        workers: usize,
+        factory: &Arc<AppFactory>,
+        pool: &Arc<FewThreads>,
+        make: impl Fn(Worker) -> C + Clone + Send + 'static,
+    ) -> Self {
+        let (told, done) = channel();
+        let orders = (0..workers).map(|worker| {
+            let (order, orders) = channel::<Vec<Job>>();
+            let (factory, pool, make, told) = (factory.clone(), pool.clone(), make.clone(), told.clone());
+            std::thread::spawn(move || {
+                interp::hold_thread_state(&mut || {
+                    let mut client = make(Worker::new(&factory, worker, workers, pool.clone()));
+                    let _ = told.send(());
+                    loop {
+                        match orders.try_recv() {
+                            Ok(jobs) => {
+                                client.run(&jobs);
+                                told.send(()).expect("the target waits");
+                            }
+                            // Others may wait for this one's loop.
+                            Err(_) => client.worker().wait(),
+                        }
+                    }
+                });
+            });
+            order
+        });
+        let clients = Clients { orders: orders.collect(), done };
+        clients.wait("starts");
+        clients
+    }
+
+    /// Has each worker do its jobs, and waits until all have.
+    pub fn run(&self, jobs: Vec<Vec<Job>>) {
+        for (order, jobs) in self.orders.iter().zip(jobs) {
+            order.send(jobs).expect("a worker waits");
+        }
+        self.wait("answers");
+    }
+
+    fn wait(&self, what: &str) {
+        for _ in &self.orders {
+            let told = self.done.recv_timeout(Duration::from_secs(90));
+            assert!(told.is_ok(), "not every worker {what}");
+        }
+    }
+}
+
 /// A request's head.
 pub fn head(path: &str) -> RequestHead {
-    let mut input = BytesMut::from(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
-    match Conn::new(Limits::default()).next_event(&mut input) {
-        Ok(Event::Head(head)) => head,
-        _ => panic!("a sound head"),
-    }
+    app::parse_head(&app::request_bytes(path))
 }
 
 /// What a call came to at once.
@@ -234,7 +283,7 @@ pub enum Begun {
 
 /// Calls what a head was routed to.
 pub fn call(service: &PyService, route: <PyService as Service>::Route, head: RequestHead) -> Begun {
-    let date = HttpDate::from_unix(784_111_777);
+    let date = app::date();
     let mut out = OutBuf::default();
     let context = head.reply_context();
     let request = Request { head, body: RequestBody::Empty, ends: Arc::new(Ends { client: None, server: None }) };

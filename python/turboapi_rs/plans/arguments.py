@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from starlette.datastructures import FormData
 
 from turboapi_rs._core import _Validator
+from turboapi_rs.plans.forms import form_data
 from turboapi_rs.plans.params import Native, simple
 from turboapi_rs.plans.routes import Place
 from turboapi_rs.plans.source import Source, indented
@@ -29,6 +30,7 @@ class Arguments(Source):
     Attributes:
         reads_body: the request's body is needed.
         reads_form: it is a form.
+        takes_files: with files, which are closed after the answer.
         judge: the native validator of the body, where there is one.
         validates_here: a parameter is validated by the function itself.
         wants_request: a `Request` is given to something.
@@ -41,6 +43,7 @@ class Arguments(Source):
         self.dependant = dependant
         self.reads_body = self.validates_here = self.wants_request = False
         self.reads_form = has_form(route)
+        self.takes_files = self.reads_form and takes_files(dependant)
         self.judge: Any = None
         self.background = self.injected = ""
 
@@ -179,8 +182,7 @@ class Arguments(Source):
         others = [field for field in fields if field.name not in bound]
         if others:
             self.validates_here = True
-            self.names["FormData"] = FormData
-            form = self._once("form", "form", f"FormData({self._native(Native('form_pairs'))})")
+            form = self._form_data()
             # A field alone is taken for the whole body, unless it is told that it is not.
             embeds = self.route._embed_body_fields or len(fields) > 1
             values, errors, names = self._new("values"), self._new("errors"), self._name(others, "fields")
@@ -190,6 +192,14 @@ class Arguments(Source):
             ]
             bound |= {field.name: f"{values}[{field.name!r}]" for field in others}
         return bound
+
+    def _form_data(self) -> str:
+        """The whole form, as FastAPI's own extraction reads it."""
+        if self.takes_files:
+            self.names["form_data"] = form_data
+            return self._once("form", "form", f"form_data({self._native(Native('form_parts'))})")
+        self.names["FormData"] = FormData
+        return self._once("form", "form", f"FormData({self._native(Native('form_pairs'))})")
 
     def _judged_body(self, dependant: Dependant) -> dict[str, str] | None:
         """A body that is judged and built natively; None where FastAPI's own extraction is to read it."""
@@ -245,6 +255,13 @@ class Arguments(Source):
 def has_form(route: Any) -> bool:
     """The body of the route is a form, with files or without."""
     return route.body_field is not None and isinstance(route.body_field.field_info, fastapi_params.Form)
+
+
+def takes_files(dependant: Dependant) -> bool:
+    """A field of the form is a file, of the route itself or of a dependency."""
+    return any(isinstance(field.field_info, fastapi_params.File) for field in dependant.body_params) or any(
+        takes_files(sub) for sub in dependant.dependencies
+    )
 
 
 def _readers(dependant: Dependant) -> int:

@@ -24,6 +24,7 @@ from fastapi.dependencies.models import (
 
 from turboapi_rs.plans import schemes
 from turboapi_rs.plans.arguments import Arguments
+from turboapi_rs.plans.forms import closing
 from turboapi_rs.plans.params import Native
 from turboapi_rs.plans.plan import Plan, tail_of
 from turboapi_rs.plans.refusal import answers_plainly, referee_of
@@ -46,6 +47,8 @@ class Builder(Arguments):
 
     def build(self) -> Plan:
         values = self._solve(self.dependant)
+        if self.takes_files:
+            self._close_files()
         call, is_async = self.dependant.call, _is_coroutine_callable(self.dependant.call)
         endpoint = self._name(call, "endpoint")
         arguments = ", ".join(f"{name}={value}" for name, value in values.items())
@@ -68,7 +71,8 @@ class Builder(Arguments):
         run, source = self._define(lines)
         return Plan(run=run, natives=list(self.natives), is_task=self.is_task, is_blocking=self.is_blocking,
                     status=self.finish.status, finish=self.finish if finishes_natively else None,
-                    fault=fault_of(self.tail, self.route), reads_body=self.reads_body, source=source, pin=pin,
+                    fault=fault_of(self.tail, self.route), reads_body=self.reads_body,
+                    takes_files=self.takes_files, source=source, pin=pin,
                     judge=self.judge, answers_invalid=self._answers_invalid(),
                     referee=referee_of(self.place.app, self.route, self.dependant, self.overrides,
                                        has_form=self.reads_form))  # fmt: skip
@@ -77,6 +81,16 @@ class Builder(Arguments):
         """Nothing of the user's runs before an invalid body is found, and FastAPI's own handler answers it."""
         # A parameter that Python validates might be wrong too, and would come first.
         return answers_plainly(self.place.app) and not self.dependant.dependencies and not self.validates_here
+
+    def _close_files(self) -> None:
+        """Files are closed after the answer, when all dependencies are."""
+        self.has_generators = True
+        form = self._form_data()
+        if self.is_task:
+            self.steps.insert(0, f"request_stack.push_async_callback({form}.close)")
+        else:
+            self.names["closing"] = closing
+            self.steps.insert(0, f"enter_async(opened, closing({form}), False)")
 
     # ---- The two forms. ----
 

@@ -11,7 +11,6 @@ import inspect
 from contextlib import AsyncExitStack
 from typing import Any
 
-from fastapi import params as fastapi_params
 from fastapi.datastructures import DefaultPlaceholder
 from fastapi.dependencies.models import Dependant, _is_async_gen_callable, _is_gen_callable
 from fastapi.exceptions import FastAPIError
@@ -20,9 +19,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Route
 
-from turboapi_rs.plans.arguments import has_form
+from turboapi_rs.plans.arguments import has_form, takes_files
 from turboapi_rs.plans.builder import Builder
-from turboapi_rs.plans.params import Native
+from turboapi_rs.plans.params import Native, reads_files_in_turn
 from turboapi_rs.plans.plan import Plan, deliver, tail_of
 from turboapi_rs.plans.responses import fault_of, of_response
 from turboapi_rs.plans.resume import Resumed, prepare
@@ -154,8 +153,10 @@ def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
         note = f"the route class {cls.__name__} makes its own handler"
     elif _is_gen_callable(dependant.call) or _is_async_gen_callable(dependant.call):
         note = STREAM
-    elif has_form(route) and (_takes_files(dependant) or _takes_request(dependant) or _limits(place, original)):
+    elif has_form(route) and (_takes_request(dependant) or _limits(place, original)):
         note = "a form"
+    elif has_form(route) and takes_files(dependant) and not reads_files_in_turn:
+        note = "a form with files"
     elif _limits_concurrency(dependant):
         note = "a dependency limits its concurrency"
     elif route.body_field is not None and not _plain(route.strict_content_type):
@@ -164,13 +165,6 @@ def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
         return compile_handler(place, route, original, note)
     overrides = route.dependency_overrides_provider
     return Builder(place, route, dependant, overrides).build()
-
-
-def _takes_files(dependant: Dependant) -> bool:
-    """Files come in parts, which the native binder does not read."""
-    return any(isinstance(field.field_info, fastapi_params.File) for field in dependant.body_params) or any(
-        _takes_files(sub) for sub in dependant.dependencies
-    )
 
 
 def _takes_request(dependant: Dependant) -> bool:

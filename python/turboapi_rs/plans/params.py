@@ -21,6 +21,9 @@ _SCALARS = frozenset({"int", "float", "bool", "str"})
 #: What a form's field has for models; before FastAPI 0.161, only its own extraction reads forms.
 _models_of_form: Any = getattr(utils, "_get_form_models", None)
 
+#: Several files that are given as `bytes` are read one after the other; before, in tasks of their own.
+reads_files_in_turn = _models_of_form is not None
+
 #: Types of defaults that need no copy for each request.
 _IMMUTABLE = (type(None), bool, int, float, str, bytes)
 
@@ -30,7 +33,7 @@ class Native:
     """One positional argument that the native side makes.
 
     Attributes:
-        source: `path query header form form_pairs json_body query_string headers path_params`…
+        source: `path query header form form_pairs form_parts json_body query_string headers path_params`…
         wire: the name on the wire; empty where there is none.
         kind: `int float bool str`.
         is_list: every occurrence, as a list.

@@ -13,6 +13,7 @@ mod wire;
 
 use self::pending::Pending;
 use self::wire::{Wire, BODY_READ_BYTES, READ_BYTES};
+use super::caught::caught;
 use super::slots::{Phase, SlotGuard};
 use super::stream::Transport;
 use super::worker::Worker;
@@ -23,13 +24,11 @@ use crate::service::{
     BodyMode, Ends, Exchange, Outcome, Reply, Request, RequestBody, Service, HIGH_WATER_BYTES,
 };
 use bytes::{Bytes, BytesMut};
-use std::future::{poll_fn, Future};
+use std::future::Future;
 use std::io;
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::pin::{pin, Pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Bytes of answers gathered before they are written.
@@ -68,8 +67,8 @@ pub fn serve<S: Service, T: Transport>(
     async move {
         // A panic ends this connection and no other.
         let lived = {
-            let mut living = pin!(connection.live());
-            poll_fn(|cx| poll_caught(living.as_mut(), cx)).await
+            let living = pin!(connection.live());
+            caught(living).await
         };
         if lived.is_err() {
             log::error!("a request panicked inside the server; its connection is closed; please report it");
@@ -88,26 +87,16 @@ pub fn refuse<S: Service, T: Transport>(
     async move {
         let context = ReplyContext { version: Version::Http11, head_only: false, keep_alive: false };
         connection.put_busy(&context);
-        let mut refusing = pin!(async {
+        let refusing = pin!(async {
             connection.flush().await?;
             connection.linger().await.map(drop)
         });
-        let refused = poll_fn(|cx| poll_caught(refusing.as_mut(), cx)).await;
+        let refused = caught(refusing).await;
         if !matches!(refused, Ok(Ok(()))) {
             log::debug!("a connection beyond the limit left before its 503");
         }
     }
 }
-
-/// Polls a future; a panic in it becomes an error. Not to be polled again after that.
-fn poll_caught<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Panicked>> {
-    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-        Ok(polled) => polled.map(Ok),
-        Err(_) => Poll::Ready(Err(Panicked)),
-    }
-}
-
-struct Panicked;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,7 +312,7 @@ impl<S: Service, T: Transport> Connection<S, T> {
         if head.framing() == Framing::None {
             return self.answer(head, route, RequestBody::Empty).map(Some);
         }
-        if self.worker.service.body_mode(&route) == BodyMode::Buffered {
+        if self.worker.service.body_mode(&route, head.framing()) == BodyMode::Buffered {
             if head.expects_continue() && self.wire.input.is_empty() {
                 http1::encode_continue(&mut self.wire.out.tail);
             }

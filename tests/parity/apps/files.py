@@ -3,7 +3,8 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import FastAPI, File, Form, UploadFile
+from fastapi import BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, UploadFile
+from pydantic import BaseModel
 
 app = FastAPI()
 
@@ -61,3 +62,81 @@ async def seek(file: UploadFile):
     await file.write(b"!")
     await file.seek(0)
     return {"first": first.decode(), "rest": rest.decode(), "all": (await file.read()).decode()}
+
+
+kept: dict[str, UploadFile] = {}
+seen: list[str] = []
+
+
+@app.post("/keep")
+async def keep(file: UploadFile):
+    kept["async"] = file
+    return file.file.closed
+
+
+@app.post("/keep-sync")
+def keep_sync(file: UploadFile):
+    kept["def"] = file
+    return file.file.closed
+
+
+@app.post("/keep-and-refuse")
+async def keep_and_refuse(file: UploadFile):
+    kept["refused"] = file
+    raise HTTPException(418, "not today")
+
+
+@app.get("/kept")
+async def is_kept():
+    return {name: file.file.closed for name, file in kept.items()}
+
+
+def opened(file: UploadFile):
+    seen.append("in")
+    yield file.file.read().decode()
+    seen.append(f"out, closed: {file.file.closed}")
+
+
+async def counted(file: UploadFile, note: Annotated[str, Form()] = "none"):
+    return {"size": file.size, "note": note}
+
+
+@app.post("/in-dependency")
+def in_dependency(text: Annotated[str, Depends(opened)]):
+    return text
+
+
+@app.post("/in-dependencies")
+async def in_dependencies(text: Annotated[str, Depends(opened)], count: Annotated[dict, Depends(counted)]):
+    return {"text": text, **count}
+
+
+@app.post("/in-background")
+async def in_background(file: UploadFile, tasks: BackgroundTasks):
+    async def look():
+        seen.append(f"background, closed: {file.file.closed}")
+
+    tasks.add_task(look)
+    return file.filename
+
+
+@app.get("/seen")
+async def seen_so_far():
+    return seen
+
+
+class Letter(BaseModel):
+    subject: str
+    file: UploadFile
+
+
+@app.post("/model")
+async def model(letter: Annotated[Letter, Form()]):
+    return {"subject": letter.subject, "name": letter.file.filename}
+
+
+@app.post("/fields")
+async def fields(
+    name: Annotated[str, Form()], numbers: Annotated[list[int], Form()], flag: Annotated[bool, Form()] = False
+):
+    return {"name": name, "numbers": numbers, "flag": flag}

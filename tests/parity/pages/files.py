@@ -1,12 +1,13 @@
 """Request Files, and Request Forms and Files."""
 
 from ...support.bodies import BOUNDARY, Upload, multipart_body
-from ..case import page, post_chunked, post_form, post_json, post_multipart, request
+from ..case import flow, page, post_chunked, post_form, post_json, post_multipart, request, sent, sent_multipart
 
 TEXT = Upload("a.txt", b"hello world")
 BLOB = Upload("b.bin", bytes(range(256)) * 8, "application/octet-stream")
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 WHOLE = multipart_body([("file", TEXT)])
+FIELDS = multipart_body([("name", "name-value"), ("numbers", "7")])
 
 
 def multipart(name, target, body, content_type=TYPE):
@@ -58,6 +59,35 @@ CASES = (
         multipart("a part without a name", "/upload", WHOLE.replace(b'; name="file"', b"")),
         multipart("a part without a disposition", "/upload", WHOLE.replace(b"content-disposition", b"x-disposition")),
         multipart("bare line feeds", "/upload", WHOLE.replace(b"\r\n", b"\n")),
+        flow(
+            "files are closed after the answer",
+            *(
+                sent_multipart("POST", target, [("file", TEXT)])
+                for target in ("/keep", "/keep-sync", "/keep-and-refuse")
+            ),
+            sent("GET", "/kept"),
+        ),
+        flow(
+            "files of dependencies are closed after them",
+            sent_multipart("POST", "/in-dependency", [("file", TEXT)]),
+            sent_multipart("POST", "/in-dependencies", [("file", TEXT), ("note", "n")]),
+            sent_multipart("POST", "/in-dependencies", [("note", "n")]),
+            sent("GET", "/seen"),
+        ),
+        flow(
+            "a task in the background finds the file open",
+            sent_multipart("POST", "/in-background", [("file", TEXT)]),
+            sent("GET", "/seen"),
+        ),
+        multipart("a charset in the type", "/upload", WHOLE, f"{TYPE}; charset=latin-1"),
+        multipart("a charset that nobody knows", "/upload", WHOLE, f"{TYPE}; charset=nope"),
+        multipart("the type in capitals", "/upload", WHOLE, f"Multipart/Form-Data; boundary={BOUNDARY}"),
+        multipart("an extended file name", "/upload", WHOLE.replace(b"filename=", b"filename*=utf-8''x; filename=")),
+        multipart("a file name that is no text", "/upload", WHOLE.replace(b"a.txt", b"\xff.txt")),
+        multipart("a folded field", "/upload", WHOLE.replace(b"content-type: ", b"content-type:\r\n ")),
+        multipart(
+            "nine fields in a part", "/upload", WHOLE.replace(b"content-type", b"x: y\r\n" * 9 + b"content-type")
+        ),
         post_multipart("1001 files are too many", "/many", [("files", Upload("f", b"x"))] * 1001),
     ),
     *page(
@@ -68,5 +98,14 @@ CASES = (
         post_multipart("only the field", "/mixed", [("token", "t")]),
         post_multipart("only the files", "/mixed", [("file", BLOB), ("fileb", TEXT)]),
         post_form("none, urlencoded", "/mixed", [("token", "t")]),
+        post_multipart("a model with a file", "/model", [("subject", "s"), ("file", TEXT)]),
+        post_multipart("a model without its file", "/model", [("subject", "s")]),
+        post_multipart("fields alone", "/fields", [("name", "n"), ("numbers", "1"), ("numbers", "2"), ("flag", "on")]),
+        post_multipart("a field that is no number", "/fields", [("name", "n"), ("numbers", "x")]),
+        post_multipart("a file where text goes", "/fields", [("name", TEXT), ("numbers", "1")]),
+        post_multipart("a file that nobody asked for", "/fields", [("name", "n"), ("numbers", "1"), ("other", TEXT)]),
+        post_multipart("a field left blank", "/fields", [("name", ""), ("numbers", "1"), ("flag", "")]),
+        post_multipart("text outside ASCII", "/fields", [("name", "naïve 😀"), ("numbers", "1")]),
+        multipart("text that is no UTF-8", "/fields", FIELDS.replace(b"name-value", b"\xe9\xff")),
     ),
 )
