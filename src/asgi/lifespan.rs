@@ -1,7 +1,7 @@
 //! Lifespan, seen from a worker that polls it.
 //!
 //! Owns: the start-up and shut-down tasks of one application on one loop. Does not own: the protocol itself, which is
-//! `guest_loop.Lifespan`. Spec: ASGI lifespan 2.0.
+//! `lifespan.Lifespan`. Spec: ASGI lifespan 2.0.
 
 use crate::home_loop::HomeLoop;
 use crate::service::Awaited;
@@ -25,7 +25,7 @@ impl Lifespan {
     /// Python's own.
     pub fn new(py: Python<'_>, app: &Py<PyAny>, mode: &str) -> PyResult<Self> {
         let state = PyDict::new(py);
-        let kind = py.import("turboapi_rs.guest_loop")?.getattr("Lifespan")?;
+        let kind = py.import("turboapi_rs.lifespan")?.getattr("Lifespan")?;
         let protocol = kind.call1((app, mode, &state))?;
         Ok(Lifespan { protocol: protocol.unbind(), state: state.unbind() })
     }

@@ -1,33 +1,36 @@
 //! `CoreServer`: configuration in, workers started, stopped, joined.
 //!
-//! Owns: reading settings, building the application that workers share, the life of one server.
-//! Does not own: signals and messages for people (`turboapi_rs.server`), what a worker does (`runtime`, `dispatch`).
+//! Owns: building the application that workers share, the life of one server, what the extension module has.
+//! Does not own: reading settings (`settings`) and routes (`routes`), signals and messages for people
+//! (`turboapi_rs.serving`), what a worker does (`runtime`, `dispatch`).
 //! Rule: routes are added before `start`; whatever can be wrong is raised by `start`, by name.
 //! Threads: `stop`, `cut` and `is_running` from any thread; `start` and `join` detach while they wait.
 
+mod process;
+mod routes;
+mod settings;
+
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LiveApp, LoopPlacement, Param,
-    Pin, RouteSpec, ScalarType, Source, Table, Thresholds, Watch,
+    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LiveApp, LoopPlacement, Pin,
+    RouteSpec, Table, Thresholds, Watch,
 };
 use crate::files::Symlinks;
-use crate::http1::Limits;
-use crate::interp::{self, BaseContext, Held};
+use crate::interp::{BaseContext, Held};
 use crate::isolated::{IsolatedFactory, Source as AppSource, REFUSED};
 use crate::middleware::Stack;
 use crate::pyclasses::MiddlewareStack;
 use crate::router::RouteFault;
-use crate::runtime::{self, Bind, Brake, DriverChoice, RunningServer, RuntimeConfig, StartError, Timeouts};
+use crate::runtime::{self, Brake, RunningServer, RuntimeConfig, StartError};
 use crate::service::{Offload, ServiceFactory};
-use crate::static_cache::StaticResponse;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use routes::{param, read_param, render_static, route_state, ParamSpec};
+use settings::Settings;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
 
 pyo3::create_exception!(
     turboapi_rs._core,
@@ -73,24 +76,14 @@ enum State {
     Closed,
 }
 
-/// What `route` is told of one parameter: source, wire name, type, required, default, is a list.
-type ParamSpec<'py> = (String, String, String, bool, Bound<'py, PyAny>, bool);
-
 #[pymethods]
 impl CoreServer {
     #[new]
     fn new(settings: &Bound<'_, PyDict>) -> PyResult<Self> {
         let settings = Settings(settings);
-        let placement = match settings.text("loops")?.as_deref() {
-            None | Some("home") => LoopPlacement::Home,
-            Some("per-worker") => LoopPlacement::PerWorker,
-            Some(other) => {
-                return Err(ConfigError::new_err(format!("loops: {other:?} is not home or per-worker")))
-            }
-        };
         Ok(CoreServer {
             config: settings.runtime()?,
-            placement,
+            placement: settings.placement()?,
             root_path: settings.text("root_path")?.unwrap_or_default(),
             forwarded_allow_ips: settings
                 .text("forwarded_allow_ips")?
@@ -377,6 +370,11 @@ impl CoreServer {
         Ok(())
     }
 
+    /// The processes that share the listening socket all end: the drain takes what waits to be accepted. Before `stop`.
+    fn note_last(&self) {
+        self.brake.note_last();
+    }
+
     /// Begins the drain; a second call cuts what is left.
     fn stop(&self) {
         self.brake.stop();
@@ -474,63 +472,6 @@ impl CoreServer {
     }
 }
 
-fn render_static(
-    status: u16,
-    content_type: &str,
-    body: Vec<u8>,
-    headers: &[(String, String)],
-) -> PyResult<StaticResponse> {
-    if !(200..=599).contains(&status) {
-        return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
-    }
-    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    StaticResponse::render(status, content_type, pairs, Bytes::from(body))
-        .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))
-}
-
-fn route_state<'py>(py: Python<'py>, earned: &Earned) -> PyResult<Bound<'py, PyDict>> {
-    let state = earned.state();
-    let dict = PyDict::new(py);
-    dict.set_item("method", state.method)?;
-    dict.set_item("path", state.path)?;
-    dict.set_item("handler", state.handler)?;
-    dict.set_item("pin", state.pin.name())?;
-    dict.set_item("mode", if state.is_direct { "direct" } else { "offload" })?;
-    dict.set_item("direct_calls", state.direct_calls)?;
-    dict.set_item("offloaded_calls", state.offloaded_calls)?;
-    dict.set_item("promotions", state.promotions)?;
-    dict.set_item("demotions", state.demotions)?;
-    dict.set_item("streak", state.streak)?;
-    dict.set_item("needed", state.needed)?;
-    Ok(dict)
-}
-
-fn read_param(spec: &Bound<'_, PyAny>) -> PyResult<Param> {
-    param(spec.extract()?)
-}
-
-fn param(spec: ParamSpec<'_>) -> PyResult<Param> {
-    let (source, name, kind, required, default, is_list) = spec;
-    let scalar = match kind.as_str() {
-        "int" => Some(ScalarType::Int),
-        "float" => Some(ScalarType::Float),
-        "bool" => Some(ScalarType::Bool),
-        "str" => Some(ScalarType::Str),
-        _ => None,
-    };
-    let source = match (source.as_str(), scalar) {
-        ("path", Some(scalar)) => Source::Path(scalar),
-        ("query", Some(scalar)) => Source::Query(scalar),
-        ("body", _) => Source::Body,
-        ("request", _) => Source::Request,
-        ("upload", _) => Source::Upload,
-        _ => {
-            return Err(PyValueError::new_err(format!("parameter {name}: no {kind} can come from {source}")))
-        }
-    };
-    Ok(Param { source, name, required, is_list, default: Held::new(default.unbind()) })
-}
-
 fn raise(error: StartError) -> PyErr {
     match &error {
         // OSError picks its own subclass by the code.
@@ -549,191 +490,13 @@ fn raise(error: StartError) -> PyErr {
     }
 }
 
-/// Flat settings, each of them optional; `turboapi_rs.config` has checked their ranges.
-struct Settings<'a, 'py>(&'a Bound<'py, PyDict>);
-
-impl<'py> Settings<'_, 'py> {
-    fn item(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(self.0.get_item(name)?.filter(|value| !value.is_none()))
-    }
-
-    fn text(&self, name: &str) -> PyResult<Option<String>> {
-        self.item(name)?.map(|value| value.extract().map_err(|_| wrong(name, "a str"))).transpose()
-    }
-
-    fn count(&self, name: &str, default: usize) -> PyResult<usize> {
-        match self.item(name)? {
-            Some(value) => value.extract().map_err(|_| wrong(name, "a count")),
-            None => Ok(default),
-        }
-    }
-
-    fn seconds(&self, name: &str, default: Duration) -> PyResult<Duration> {
-        match self.item(name)? {
-            Some(value) => {
-                let seconds: f64 = value.extract().map_err(|_| wrong(name, "seconds"))?;
-                Duration::try_from_secs_f64(seconds).map_err(|_| wrong(name, "seconds"))
-            }
-            None => Ok(default),
-        }
-    }
-
-    fn forms(&self) -> PyResult<FormLimits> {
-        let usual = FormLimits::default();
-        let limits = usual.limits;
-        Ok(FormLimits {
-            limits: crate::multipart::Limits {
-                max_parts: self.count("max_form_parts", limits.max_parts)?,
-                max_part_head_bytes: self.count("max_form_head", limits.max_part_head_bytes)?,
-                max_field_bytes: self.count("max_form_field", limits.max_field_bytes as usize)? as u64,
-                max_file_bytes: self.count("max_form_file", limits.max_file_bytes as usize)? as u64,
-            },
-            spool_bytes: self.count("form_spool", usual.spool_bytes)?,
-        })
-    }
-
-    fn thresholds(&self) -> PyResult<Thresholds> {
-        let usual = Thresholds::default();
-        let after = self.count("direct_after", usual.after as usize)?;
-        Ok(Thresholds {
-            after: u32::try_from(after).unwrap_or(u32::MAX),
-            under: self.seconds("direct_under", usual.under)?,
-            over: self.seconds("direct_over", usual.over)?,
-        })
-    }
-
-    fn flag(&self, name: &str) -> PyResult<bool> {
-        self.item(name)?.map_or(Ok(false), |value| value.is_truthy())
-    }
-
-    fn runtime(&self) -> PyResult<RuntimeConfig> {
-        let usual = RuntimeConfig::default();
-        let (limits, times) = (Limits::default(), Timeouts::default());
-        let port = self.count("port", 8000)?;
-        let port = u16::try_from(port).map_err(|_| wrong("port", "0 to 65535"))?;
-        let bind = match self.text("bind")?.as_deref() {
-            None | Some("tcp") => {
-                vec![Bind::Tcp(self.text("host")?.unwrap_or_else(|| "127.0.0.1".to_owned()), port)]
-            }
-            Some("uds") => vec![Bind::Uds(self.text("uds")?.unwrap_or_default().into())],
-            Some("fd") => {
-                let fds: Vec<i32> = match self.item("fds")? {
-                    Some(fds) => fds.extract().map_err(|_| wrong("fds", "descriptors"))?,
-                    None => Vec::new(),
-                };
-                fds.into_iter().map(Bind::Fd).collect()
-            }
-            Some(_) => return Err(wrong("bind", "tcp, uds or fd")),
-        };
-        let driver = match self.text("driver")?.as_deref() {
-            None | Some("auto") => DriverChoice::Auto,
-            Some("uring") => DriverChoice::Uring,
-            Some("epoll") => DriverChoice::Epoll,
-            Some(_) => return Err(wrong("driver", "auto, uring or epoll")),
-        };
-        Ok(RuntimeConfig {
-            bind,
-            workers: self.count("workers", usual.workers)?,
-            driver,
-            limits: Limits {
-                max_head_bytes: self.count("max_head_bytes", limits.max_head_bytes)?,
-                max_fields: self.count("max_fields", limits.max_fields)?,
-                max_target_bytes: self.count("max_target_bytes", limits.max_target_bytes)?,
-                max_body_bytes: self.count("max_body_bytes", limits.max_body_bytes as usize)? as u64,
-            },
-            timeouts: Timeouts {
-                head: self.seconds("head_timeout", times.head)?,
-                body: self.seconds("body_timeout", times.body)?,
-                keep_alive: self.seconds("keep_alive_timeout", times.keep_alive)?,
-                write: self.seconds("write_timeout", times.write)?,
-                drain_grace: self.seconds("drain_grace", times.drain_grace)?,
-            },
-            backlog: self.count("backlog", usual.backlog as usize)?.min(u32::MAX as usize) as u32,
-            max_connections: self.count("max_connections", usual.max_connections)?,
-            max_in_flight: self.count("max_in_flight", usual.max_in_flight)?,
-            offload_threads: self.count("offload_threads", usual.offload_threads)?,
-            offload_queue: self.count("offload_queue", usual.offload_queue)?,
-            uds_mode: self
-                .item("uds_mode")?
-                .map(|value| value.extract().map_err(|_| wrong("uds_mode", "permission bits")))
-                .transpose()?,
-            shares_listener: self.flag("shares_listener")?,
-            half_close: self.flag("half_close")?,
-            ..usual
-        })
-    }
-}
-
-fn wrong(name: &str, allowed: &str) -> PyErr {
-    ConfigError::new_err(format!("{name}: expected {allowed}"))
-}
-
-/// What this build is and where it runs.
-#[pyfunction]
-fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let info = PyDict::new(py);
-    info.set_item("version", env!("CARGO_PKG_VERSION"))?;
-    info.set_item("python", py.version().split(' ').next())?;
-    info.set_item("free_threaded", interp::IS_FREE_THREADED_BUILD)?;
-    info.set_item("gil_enabled", !interp::is_gil_disabled(py))?;
-    // Tried for real: what is built in says nothing of what this system lets run.
-    let (driver, refusal) = py.detach(runtime::usable_driver);
-    info.set_item("driver", driver.name())?;
-    info.set_item("uring_refusal", refusal)?;
-    info.set_item("cores", runtime::available_cores())?;
-    Ok(info)
-}
-
-/// How many interpreters of workers could not be ended: then the process must not end in the usual way either.
-#[pyfunction]
-fn interpreters_left_behind() -> usize {
-    interp::interpreters_left_behind()
-}
-
-/// Sends log lines of this level and above to standard error: `debug`, `info`, `warning`, `error` or `off`.
-#[pyfunction]
-fn set_log_level(level: &str) -> PyResult<()> {
-    let level = match level {
-        "debug" => log::LevelFilter::Debug,
-        "info" => log::LevelFilter::Info,
-        "warning" => log::LevelFilter::Warn,
-        "error" | "critical" => log::LevelFilter::Error,
-        "off" => log::LevelFilter::Off,
-        _ => return Err(wrong("log_level", "debug, info, warning, error or off")),
-    };
-    // Fails when another logger is installed, which then has its own idea of levels.
-    let _ = log::set_logger(&StderrLog);
-    log::set_max_level(level);
-    Ok(())
-}
-
-/// One line an event, on standard error.
-struct StderrLog;
-
-impl log::Log for StderrLog {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target().starts_with("turboapi")
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            use std::io::Write;
-            let line = format!("turboapi {}: {}\n", record.level(), record.args());
-            // A closed standard error has no reader to tell.
-            let _ = std::io::stderr().lock().write_all(line.as_bytes());
-        }
-    }
-
-    fn flush(&self) {}
-}
-
 /// Fills the extension module.
 ///
 /// # Errors
 /// Python's own.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    set_log_level("warning")?;
+    process::set_log_level("warning")?;
     module.add_class::<CoreServer>()?;
     module.add_class::<crate::pyclasses::Request>()?;
     module.add_class::<MiddlewareStack>()?;
@@ -743,7 +506,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     crate::validate::register(module)?;
     crate::dispatch::register(module)?;
     crate::dispatch::register_uploads(module)?;
-    module.add_function(wrap_pyfunction!(build_info, module)?)?;
-    module.add_function(wrap_pyfunction!(interpreters_left_behind, module)?)?;
-    module.add_function(wrap_pyfunction!(set_log_level, module)?)
+    module.add_function(wrap_pyfunction!(process::build_info, module)?)?;
+    module.add_function(wrap_pyfunction!(process::interpreters_left_behind, module)?)?;
+    module.add_function(wrap_pyfunction!(process::set_log_level, module)?)
 }
