@@ -1,10 +1,10 @@
 """Iterators that a task leaves behind when it is cancelled or fails, on the loops that a worker steps.
 
-Owns: which sync iterators a task asked for items through Starlette, and their one `close()`; that an exception which
-nobody catches any more keeps nothing alive.
-Does not own: the thread that closes them (`handoff`), iterators of compiled routes (`pulling`).
+Owns: which iterators a task asked for items on behalf of Starlette or FastAPI, and the one time each is closed; that an
+exception which nobody catches any more keeps nothing alive.
+Does not own: what closes them (`handoff` a sync one, `guest_loop` an async one), those of compiled routes (`pulling`).
 Rule: an iterator is closed when the task that asked it has ended before the items did, and no `next()` of it runs.
-Source: `starlette.concurrency.iterate_in_threadpool`.
+Source: `starlette.concurrency.iterate_in_threadpool`, the producer task of `fastapi.routing.get_request_handler`.
 
 Starlette drops the iterator of a `StreamingResponse` whose peer has left, and leaves the rest to the interpreter. Two
 things keep it alive then: the cancellation, which anyio's `task_done` holds in a circle with its own traceback, and,
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 
@@ -45,17 +46,27 @@ def asks_iterator(func: Callable[..., Any]) -> bool:
     return getattr(func, "__name__", "") == "_next" and func.__module__ == "starlette.concurrency"
 
 
+def begins_stream(frame: FrameType) -> bool:
+    """True for the frame in which FastAPI's own pipeline iterates a path operation that yields events.
+
+    It does so in a task of its own, which is cancelled when the client leaves while the generator waits for its item to
+    be taken. Nobody else has that generator.
+    """
+    return frame.f_code.co_name == "_producer" and frame.f_globals.get("__name__") == "fastapi.routing"
+
+
 class Asked:
     """The iterators that tasks of one loop ask for items.
 
     Args:
-        close: has a thread call a function without arguments.
+        close: is given the method that closes an iterator, and has it called where it may be.
+        method: its name.
 
     Threads: the loop's own.
     """
 
-    def __init__(self, close: Callable[[Callable[[], None]], None]) -> None:
-        self._close = close
+    def __init__(self, close: Callable[[Callable[[], Any]], None], method: str = "close") -> None:
+        self._close, self._method = close, method
         self._of: dict[Any, list[Any]] = {}
 
     def note(self, task: Any, iterator: Any) -> None:
@@ -73,6 +84,6 @@ class Asked:
         if not task.cancelled() and task._exception is None:
             return
         for iterator in iterators:
-            close = getattr(iterator, "close", None)
+            close = getattr(iterator, self._method, None)
             if close is not None:
                 self._close(close)

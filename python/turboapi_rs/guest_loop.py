@@ -1,7 +1,7 @@
 """The asyncio loop that a worker steps.
 
-Owns: a `SelectorEventLoop` whose selector does not wait, lifespan, and pulling async iterators.
-Does not own: when the loop is stepped (the worker does that, through `turboapi_rs._core`).
+Owns: a `SelectorEventLoop` whose selector does not wait, and pulling async iterators.
+Does not own: lifespan (`lifespan`), when the loop is stepped (the worker does that, through `turboapi_rs._core`).
 Rule: nothing here blocks; the running loop is set only while a coroutine is stepped.
 """
 
@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import logging
 import selectors
-import traceback
+import sys
 import types
 from asyncio import format_helpers
 from asyncio.log import logger as asyncio_log
@@ -23,6 +23,7 @@ from time import monotonic
 from typing import Any
 
 from turboapi_rs import handoff
+from turboapi_rs.abandoned import Asked, begins_stream
 
 _log = logging.getLogger("turboapi_rs")
 
@@ -86,6 +87,8 @@ class GuestLoop(asyncio.SelectorEventLoop):
         #: `(when, number, handle)`; the number keeps timers of one moment in order. Never bound anew.
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._numbers = itertools.count()
+        self._begun = Asked(self._close_begun, "aclose")
+        self._closing: set[asyncio.Task[None]] = set()
 
     def take_agenda(self, agenda: Any) -> None:
         """Have callbacks and timers kept natively. Before there are any timers."""
@@ -261,6 +264,19 @@ class GuestLoop(asyncio.SelectorEventLoop):
             heappop(timers)[2]._scheduled = False  # type: ignore[attr-defined]
             self._timer_cancelled_count -= 1
 
+    def _asyncgen_firstiter_hook(self, agen: Any) -> None:
+        """As asyncio's. One that FastAPI's own pipeline streams is closed with the task that does."""
+        super()._asyncgen_firstiter_hook(agen)  # type: ignore[misc]
+        if begins_stream(sys._getframe(1)) and (task := asyncio.current_task(self)) is not None:
+            self._begun.note(task, agen)
+
+    def _close_begun(self, aclose: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if not self._selector.is_guest:  # type: ignore[attr-defined]
+            return  # `shutdown_asyncgens` does it
+        task = self.create_task(aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     def close(self) -> None:
         """As asyncio's."""
         super().close()
@@ -375,99 +391,6 @@ async def _end_of(tasks: set[asyncio.Task[Any]]) -> None:
     _, late = await asyncio.wait(tasks, timeout=CLOSE_GRACE)
     for task in late:
         _log.warning("task still running when its loop was closed: %r", task)
-
-
-class LifespanFailed(Exception):
-    """The application refused to start. The message is the application's own."""
-
-
-class Lifespan:
-    """The ASGI lifespan of one application on one loop.
-
-    Args:
-        app: the ASGI application.
-        mode: `"auto"` (an app that raises before `startup.complete` is taken to have none), `"on"` or `"off"`.
-        state: filled by the app; each request's scope gets a shallow copy.
-
-    Source: ASGI specification, lifespan protocol 2.0.
-    """
-
-    def __init__(self, app: Callable[..., Awaitable[None]], mode: str, state: dict[str, Any]) -> None:
-        self.app = app
-        self.mode = mode
-        self.state = state
-        self._task: asyncio.Task[None] | None = None
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._started = asyncio.Event()
-        self._stopped = asyncio.Event()
-        self._answered = False
-        self._startup_failed: str | None = None
-        self._shutdown_failed: str | None = None
-        self._error: BaseException | None = None
-
-    async def startup(self) -> None:
-        """Run the app's start-up to its end.
-
-        Raises:
-            LifespanFailed: with the app's message.
-        """
-        if self.mode == "off":
-            return
-        loop: Any = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run())
-        await self._events.put({"type": "lifespan.startup"})
-        await self._started.wait()
-        # anyio may have been imported by the application's start only.
-        if (native := getattr(loop, "_turboapi_native", None)) is not None:
-            handoff.connect(loop, native)
-        if self._startup_failed is not None:
-            raise LifespanFailed(self._startup_failed)
-        if self._error is not None and not self._answered:
-            if self.mode == "on":
-                raise LifespanFailed("".join(traceback.format_exception(self._error)).rstrip()) from self._error
-            _log.debug("the application has no lifespan: %r", self._error)
-
-    async def shutdown(self) -> None:
-        """Run the app's shut-down to its end. A failure is logged. A start-up that still runs is cancelled."""
-        if self._task is None or self._task.done():
-            return
-        if not self._started.is_set():
-            self._task.cancel()
-            await self._stopped.wait()
-            return
-        await self._events.put({"type": "lifespan.shutdown"})
-        await self._stopped.wait()
-        if self._shutdown_failed is not None:
-            _log.error("lifespan shutdown failed: %s", self._shutdown_failed)
-        elif self._error is not None:
-            _log.error("lifespan shutdown raised", exc_info=self._error)
-
-    async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        try:
-            await self.app(scope, self._events.get, self._send)
-        except Exception as error:
-            self._error = error
-        finally:
-            self._started.set()
-            self._stopped.set()
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        if kind == "lifespan.startup.complete":
-            self._answered = True
-            self._started.set()
-        elif kind == "lifespan.startup.failed":
-            self._answered = True
-            self._startup_failed = message.get("message") or "the application's startup failed"
-            self._started.set()
-        elif kind == "lifespan.shutdown.complete":
-            self._stopped.set()
-        elif kind == "lifespan.shutdown.failed":
-            self._shutdown_failed = message.get("message") or "no message"
-            self._stopped.set()
-        else:
-            raise RuntimeError(f"unknown lifespan message {kind!r}")
 
 
 def channel(call: Any) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
