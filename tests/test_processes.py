@@ -142,8 +142,11 @@ def test_second_signal_cuts(supervised):
         serving.send(signal.SIGTERM)
         # The listener is gone once the drain has begun.
         until(lambda: refuses(serving.port))
+        started = time.monotonic()
         serving.send(signal.SIGTERM)
         assert serving.wait(SOON) == 0
+        # Well within the grace of 30 seconds, which the endless request would have had.
+        assert time.monotonic() - started < 20
 
 
 def refuses(port: int) -> bool:

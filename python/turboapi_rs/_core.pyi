@@ -122,6 +122,8 @@ class CoreServer:
             ConfigError: a setting is wrong.
             StartupError: the application refused to start.
         """
+    def note_last(self) -> None:
+        """All processes that share the socket end: the drain takes what waits there. Before `stop`. Any thread."""
     def stop(self) -> None:
         """Begin the drain; a second call cuts what is left. Any thread."""
     def cut(self) -> None:

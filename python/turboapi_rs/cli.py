@@ -22,6 +22,7 @@ from turboapi_rs._core import ConfigError, StartupError, build_info, interpreter
 from turboapi_rs.config import CHOICES, ServerConfig, parse_size
 from turboapi_rs.loading import AppNotFound, AppTarget
 from turboapi_rs.server import Server, serve
+from turboapi_rs.serving import tell_of_crashes
 from turboapi_rs.supervisor import WorkersFailed
 
 #: The first descriptor that systemd passes.
@@ -88,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         return _version()
     if arguments.command == "routes":
         return _routes(arguments)
+    tell_of_crashes()
     code = _run(arguments)
     if interpreters_left_behind():
         # CPython aborts when it ends with another interpreter in which a thread still runs.

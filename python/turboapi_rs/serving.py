@@ -26,7 +26,7 @@ from turboapi_rs import gil
 from turboapi_rs._core import CoreServer
 from turboapi_rs.config import ConfigError, ServerConfig
 
-__all__ = ["Serving", "check_descriptors", "running", "serve_until_signal"]
+__all__ = ["Serving", "check_descriptors", "running", "serve_until_signal", "tell_of_crashes"]
 
 #: Descriptors that a worker has while nobody is connected, and one connection: its listener, its ring or epoll, what
 #: wakes it; in an interpreter of its own an event loop; a worker process has its own, and its supervisor a channel.
@@ -204,6 +204,21 @@ def serve_until_signal(serving: Serving) -> None:
             print(serving.notice, file=sys.stderr, flush=True)
         print(banner(serving), file=sys.stderr, flush=True)
         serving.join()
+
+
+def tell_of_crashes() -> None:
+    """Have a crash of native code, or a thread that such code ends, say on which line it came.
+
+    The process would end by its signal without a word. Only where nobody else has asked for it.
+    """
+    # Not above: it refuses to be imported into the interpreter of a worker.
+    import faulthandler
+
+    if faulthandler.is_enabled():
+        return
+    # Without a descriptor of its own for errors there is nobody to tell.
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
+        faulthandler.enable(all_threads=False)
 
 
 def banner(serving: Serving) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from turboapi_rs.config import ConfigError, ServerConfig
 from turboapi_rs.loading import AppNotFound, AppTarget
 from turboapi_rs.server import StartupError, make_serving
+from turboapi_rs.serving import tell_of_crashes
 
 #: Seconds between two reports of requests and memory.
 REPORT_EVERY = 0.25
@@ -56,6 +57,7 @@ class Orders:
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until the supervisor says otherwise; gives the exit code."""
+    tell_of_crashes()
     arguments = sys.argv[1:] if argv is None else argv
     channel = socket.socket(fileno=int(arguments[0]))
     channel.set_inheritable(False)
@@ -77,14 +79,18 @@ def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
     try:
         serving = make_serving(orders.app.load(), orders.config, fds=orders.fds)
         is_told = threading.Event()
+        drain = _Drain(serving.core, channel)
 
         def stop(number: int, frame: object) -> None:
-            is_told.set()
-            if serving.is_running:
-                serving.stop()
-            else:
+            if not serving.is_running:
                 # Before it serves there is nothing to drain.
+                is_told.set()
                 serving.cut()
+            elif is_told.is_set():
+                serving.cut()
+            else:
+                is_told.set()
+                drain.begin()
 
         signal.signal(signal.SIGTERM, stop)
         try:
@@ -93,11 +99,16 @@ def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
             if is_told.is_set():
                 return 0, ""
             raise
+        # The server has its own. With these open the port would still take connections while it drains.
+        for inherited in orders.fds:
+            os.close(inherited)
         if is_told.is_set():
-            serving.stop()
+            drain.begin()
         _report(channel, ready=serving.driver, notice=serving.notice)
-        threading.Thread(target=_watch, args=(serving.core, channel, orders.reports), daemon=True).start()
+        threading.Thread(target=_watch, args=(drain, orders.reports), daemon=True).start()
         serving.join()
+        # All is done: a signal that comes late must not look like a death.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except (ConfigError, AppNotFound, ValueError) as error:
         return 2, str(error)
     except OSError as error:
@@ -109,18 +120,51 @@ def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
     return 0, ""
 
 
-def _watch(core: Any, channel: socket.socket, reports: bool) -> None:
-    """Report now and then; the end of the channel is the end of the supervisor."""
+class _Drain:
+    """The drain of this process: begun once, by a signal or by the end of the channel, which may come together.
+
+    Threads: any.
+    """
+
+    def __init__(self, core: Any, channel: socket.socket) -> None:
+        self.core, self.channel = core, channel
+        # A signal may come while its own handler has it.
+        self._lock = threading.RLock()
+        self._is_begun = False
+
+    def begin(self) -> None:
+        """Drain, unless that has begun; with what waits to be accepted, if all processes end."""
+        with self._lock:
+            if self._is_begun:
+                return
+            self._is_begun = True
+            if self._is_last():
+                self.core.note_last()
+            self.core.stop()
+
+    def _is_last(self) -> bool:
+        """The supervisor has nothing more to say: it ends, and so do the others."""
+        try:
+            return not self.channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+def _watch(drain: _Drain, reports: bool) -> None:
+    """Report now and then; the end of the channel is the end of all workers."""
+    core, channel = drain.core, drain.channel
     while True:
         readable, _, _ = select.select([channel], [], [], REPORT_EVERY if reports else None)
         try:
             if readable and not channel.recv(1):
-                core.stop()
+                drain.begin()
                 return
             if reports:
                 _report(channel, requests=core.requests(), rss=resident_bytes())
         except OSError:
-            core.stop()
+            drain.begin()
             return
 
 

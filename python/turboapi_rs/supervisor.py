@@ -114,10 +114,19 @@ class _Worker:
                 self.requests, self.rss = report["requests"], report["rss"]
         return is_open
 
-    def end(self, grace: float) -> None:
-        """Have it drain; a second time cuts what is left."""
+    def end(self, grace: float, *, is_last: bool = False) -> None:
+        """Have it drain; a second time cuts what is left.
+
+        Args:
+            grace: seconds that it has.
+            is_last: all workers end; nobody else will take what waits to be accepted.
+        """
         self.is_told_to_end = True
         self.kill_at = time.monotonic() + grace + KILL_AFTER
+        if is_last:
+            # The end of what it is told says so.
+            with contextlib.suppress(OSError):
+                self.channel.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
 
@@ -268,8 +277,13 @@ class Supervisor:
 
     def _drain(self, *, cut: bool = False) -> None:
         self._is_draining = True
+        # The workers have their own. With the last of these the port is closed: nobody waits in a queue for nothing.
+        for bound in self.sockets:
+            bound.close()
         for worker in self._workers():
-            worker.end(0.0 if cut else self.config.drain_grace)
+            # One that is being replaced drains already: it would take a second time for a cut.
+            if cut or not worker.is_told_to_end:
+                worker.end(0.0 if cut else self.config.drain_grace, is_last=True)
 
     def _reap(self) -> None:
         for worker in self._workers():
@@ -297,7 +311,8 @@ class Supervisor:
             slot.current, slot.next = slot.next, None
         if self._is_draining:
             # One that was ended before it had started has nothing to be proud of, and nothing to be blamed for.
-            if was_ready:
+            # Nor is one that had drained and was told once more as its interpreter ended: nothing else dies of SIGTERM.
+            if was_ready and code != 128 + signal.SIGTERM:
                 self._code = self._code or code
             return
         if was_ready:

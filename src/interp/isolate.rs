@@ -79,9 +79,20 @@ pub fn in_own_interpreter(run: &mut dyn FnMut(Result<OwnInterpreter, String>)) {
         };
         return run(Err(reason));
     }
+    let unwinding = LeftInUnwinding;
     // SAFETY: the state lives until `end`.
     run(Ok(OwnInterpreter(unsafe { ffi::PyThreadState_GetInterpreter(state) })));
+    std::mem::forget(unwinding);
     end(state);
+}
+
+/// Dropped when a worker panics: nobody knows what its interpreter still holds, so that it is not ended.
+struct LeftInUnwinding;
+
+impl Drop for LeftInUnwinding {
+    fn drop(&mut self) {
+        LEFT_BEHIND.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Ends the interpreter of `state`, which belongs to this thread and is not current.
@@ -125,4 +136,31 @@ pub fn in_thread_state_of(interpreter: OwnInterpreter, run: &mut dyn FnMut()) {
     unsafe { ffi::PyThreadState_Clear(state) };
     // SAFETY: the state is current and was cleared.
     unsafe { ffi::PyThreadState_DeleteCurrent() };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{catch_unwind, AssertUnwindSafe};
+
+    /// CPython aborts a process that ends with an interpreter that it thinks is in use: it has to be known of.
+    #[test]
+    fn interpreter_of_a_worker_that_panicked_is_left_behind_and_counted() {
+        pyo3::Python::initialize();
+        let before = interpreters_left_behind();
+        let worker = std::thread::spawn(|| {
+            let lived = catch_unwind(AssertUnwindSafe(|| {
+                in_own_interpreter(&mut |own| {
+                    own.expect("one can be made");
+                    panic!("a worker that dies");
+                });
+            }));
+            assert!(lived.is_err());
+        });
+        worker.join().expect("the panic was caught");
+        assert_eq!(interpreters_left_behind(), before + 1);
+        let another = std::thread::spawn(|| in_own_interpreter(&mut |own| assert!(own.is_ok())));
+        another.join().expect("another worker is not held up");
+        assert_eq!(interpreters_left_behind(), before + 1);
+    }
 }

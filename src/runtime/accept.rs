@@ -61,6 +61,8 @@ impl Acceptor {
 
     /// Accepts until the drain.
     pub async fn run<S: Service>(&self, worker: &Rc<Worker<S>>) {
+        // Also when it panics: `stop` waits for it.
+        let _ended = Ended(&self.ended);
         let mut is_starved = false;
         loop {
             let cancel = self.canceller.borrow().as_ref().map(Canceller::handle);
@@ -84,7 +86,6 @@ impl Acceptor {
                 }
             }
         }
-        self.ended.set();
     }
 
     async fn readable<S: Service>(&self, worker: &Worker<S>) {
@@ -98,12 +99,14 @@ impl Acceptor {
     }
 
     /// Takes what the kernel has queued, then closes. Call after `draining` is set.
-    pub async fn stop<S: Service>(self: Rc<Self>, worker: &Rc<Worker<S>>) {
+    ///
+    /// Args: `is_left`: other processes accept from the same socket, and go on.
+    pub async fn stop<S: Service>(self: Rc<Self>, worker: &Rc<Worker<S>>, is_left: bool) {
         // The accept in flight may have taken a connection by now: its outcome is waited for.
         let canceller = self.canceller.borrow_mut().take();
         let _cancelled = canceller.map(Canceller::cancel);
         poll_fn(|cx| self.ended.poll(cx)).await;
-        if worker.config.shares_listener {
+        if is_left {
             // What waits there is for them. Nor may the socket be made non-blocking: they would see it, too.
             return;
         }
@@ -130,6 +133,15 @@ impl Acceptor {
             }
         }
         // Not shut down: other workers may accept from the same socket. It closes with the last of its owners.
+    }
+}
+
+/// Sets its signal when it is dropped.
+struct Ended<'a>(&'a Signal);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.set();
     }
 }
 

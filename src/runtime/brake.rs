@@ -32,6 +32,14 @@ impl Brake {
         }
     }
 
+    /// The processes that share the listening socket all end. To be said before `stop`.
+    pub fn note_last(&self) {
+        let handle = self.handle.lock().clone();
+        if let Some(handle) = handle {
+            handle.note_last();
+        }
+    }
+
     /// Begins the drain; a second call cuts what is left.
     pub fn stop(&self) {
         let handle = self.handle.lock().clone();

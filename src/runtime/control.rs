@@ -65,6 +65,8 @@ struct State {
     /// Workers that have ended, and are waited for at no gate.
     left: usize,
     failure: Option<StartError>,
+    /// No other process will take what waits to be accepted.
+    is_last: bool,
     /// One a worker: the task that waits for orders or at a gate.
     wakers: Vec<Option<Waker>>,
 }
@@ -117,20 +119,32 @@ impl Control {
         self.wake_all();
     }
 
+    /// A worker dies, and takes the others with it. It goes on to `leave` once its connections are closed.
+    pub fn die(&self, worker: usize) {
+        self.state.lock().failure.get_or_insert_with(|| died(worker));
+        self.order.fetch_max(Order::Drain as u8, Ordering::AcqRel);
+        self.wake_all();
+    }
+
     /// A worker has ended. One that died takes the others with it: nobody would accept what its socket is sent.
-    pub fn leave(&self, worker: usize, died: bool) {
+    pub fn leave(&self, worker: usize, has_died: bool) {
         {
             // At once: a worker that is not waited for any more, without its failure, would open the gates of the start.
             let mut state = self.state.lock();
             state.left += 1;
-            if died {
-                state.failure.get_or_insert(StartError::Thread(format!("worker {worker} died")));
+            if has_died {
+                state.failure.get_or_insert_with(|| died(worker));
             }
         }
-        if died {
+        if has_died {
             self.order.fetch_max(Order::Drain as u8, Ordering::AcqRel);
         }
         self.wake_all();
+    }
+
+    /// No other process will take what waits to be accepted.
+    pub fn is_last(&self) -> bool {
+        self.state.lock().is_last
     }
 
     /// A worker has come to `gate`.
@@ -195,6 +209,10 @@ impl Control {
     }
 }
 
+fn died(worker: usize) -> StartError {
+    StartError::Thread(format!("worker {worker} died"))
+}
+
 /// Stops a server, from any thread.
 #[derive(Clone, Debug)]
 pub struct StopHandle(Arc<Control>);
@@ -213,6 +231,11 @@ impl StopHandle {
         } else {
             self.0.give(Order::Cut);
         }
+    }
+
+    /// The processes that share the listening socket all end: what waits to be accepted is taken, too, in the drain.
+    pub fn note_last(&self) {
+        self.0.state.lock().is_last = true;
     }
 
     /// Requests begun so far, by all workers.

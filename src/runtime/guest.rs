@@ -47,15 +47,28 @@ impl Timer {
     }
 }
 
+/// A guest loop whose descriptor is watched.
+pub struct Watched {
+    guest: Rc<dyn GuestLoop>,
+    descriptor: Rc<UnixStream>,
+}
+
+impl Watched {
+    /// Begins to watch.
+    ///
+    /// # Errors
+    /// There is no descriptor left for that. A worker without its loop would answer nothing that waits.
+    pub fn new(guest: Rc<dyn GuestLoop>) -> io::Result<Self> {
+        let descriptor = watched(&*guest)?;
+        Ok(Watched { guest, descriptor })
+    }
+}
+
 /// Steps `guest` until the worker closes.
-pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signal>) {
-    let watched = match watched(&*guest) {
-        Ok(watched) => watched,
-        Err(error) => return log::error!("the event loop cannot be watched: {error}"),
-    };
+pub async fn drive(Watched { guest, descriptor }: Watched, turns: Rc<Turns>, closing: Rc<Signal>) {
     let nudge = poll_fn(|cx| Poll::Ready(Nudge::new(cx.waker().clone()))).await;
     guest.set_waker(Waker::from(nudge.clone()));
-    let mut readable = readable(&watched);
+    let mut readable = readable(&descriptor);
     let mut timer = Timer::default();
     loop {
         let is_readable = poll_fn(|cx| {
@@ -63,7 +76,7 @@ pub async fn drive(guest: Rc<dyn GuestLoop>, turns: Rc<Turns>, closing: Rc<Signa
             let mut is_due = nudge.take();
             let is_readable = readable.as_mut().poll(cx).is_ready();
             if is_readable {
-                readable = self::readable(&watched);
+                readable = self::readable(&descriptor);
                 is_due = true;
             }
             is_due |= timer.poll(cx).is_ready();

@@ -5,6 +5,7 @@
 //! section 7 says so. Every task has ended before the runtime is dropped: monoio would leak what waits in it.
 
 use super::accept::Acceptor;
+use super::caught::caught;
 use super::clock::Clock;
 use super::config::{Driver, RuntimeConfig, StartError};
 use super::control::{Control, Gate, Order, RequestCount};
@@ -22,7 +23,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// What a worker starts with.
@@ -65,6 +66,8 @@ pub struct Worker<S> {
     /// Fields of that answer.
     pub busy_fields: FieldBlock,
     max_in_flight: usize,
+    /// A part of it has panicked: it ends without waiting for what may never come.
+    died: Rc<Signal>,
     /// Threads for work that may block.
     pub offload: Offload,
 }
@@ -73,6 +76,14 @@ impl<S> Worker<S> {
     /// No more requests can be taken on.
     pub fn is_busy(&self) -> bool {
         self.max_in_flight != 0 && self.in_flight.get() >= self.max_in_flight
+    }
+
+    /// Ready once the order is `order` or a later one; one that dies obeys them all.
+    fn poll_order(&self, control: &Control, index: usize, order: Order, cx: &Context<'_>) -> Poll<()> {
+        match self.died.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => control.poll_order(index, order, cx),
+        }
     }
 }
 
@@ -84,12 +95,13 @@ pub fn run<F: ServiceFactory>(plan: WorkerPlan, factory: &F) -> bool {
     let control = plan.control.clone();
     let index = plan.index;
     let mut plan = Some(plan);
+    let died = Rc::new(Signal::default());
     let lived = catch_unwind(AssertUnwindSafe(|| {
         factory.enter_worker(index, &mut || {
             let Some(mut plan) = plan.take() else { return };
             let own_pool = plan.own_pool.take();
             let control = plan.control.clone();
-            if let Err(error) = run_inside(plan, factory) {
+            if let Err(error) = run_inside(plan, factory, &died) {
                 control.fail(StartError::Thread(format!("worker {index}: {error}")));
             }
             if let Some(pool) = own_pool {
@@ -97,35 +109,43 @@ pub fn run<F: ServiceFactory>(plan: WorkerPlan, factory: &F) -> bool {
             }
         });
     }));
-    let died = lived.is_err();
-    if died {
-        log::error!("worker {index} panicked: the server stops; please report it");
+    if lived.is_err() {
+        say_dead(index);
     }
-    control.leave(index, died);
-    !died
+    let has_died = lived.is_err() || died.is_set();
+    control.leave(index, has_died);
+    !has_died
 }
 
-fn run_inside<F: ServiceFactory>(plan: WorkerPlan, factory: &F) -> io::Result<()> {
+fn say_dead(index: usize) {
+    log::error!("worker {index} panicked: the server stops; please report it");
+}
+
+fn run_inside<F: ServiceFactory>(plan: WorkerPlan, factory: &F, died: &Rc<Signal>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    let plan = match run_on_uring(plan, factory)? {
+    let plan = match run_on_uring(plan, factory, died)? {
         None => return Ok(()),
         Some(plan) => plan,
     };
     let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?;
-    runtime.block_on(live(plan, factory));
+    runtime.block_on(live(plan, factory, died));
     Ok(())
 }
 
 /// Gives the plan back if it is one for epoll.
 #[cfg(target_os = "linux")]
-fn run_on_uring<F: ServiceFactory>(mut plan: WorkerPlan, factory: &F) -> io::Result<Option<WorkerPlan>> {
+fn run_on_uring<F: ServiceFactory>(
+    mut plan: WorkerPlan,
+    factory: &F,
+    died: &Rc<Signal>,
+) -> io::Result<Option<WorkerPlan>> {
     use super::config::DriverChoice;
     if plan.driver != Driver::Uring {
         return Ok(Some(plan));
     }
     match super::ring::runtime() {
         Ok(mut runtime) => {
-            runtime.block_on(live(plan, factory));
+            runtime.block_on(live(plan, factory, died));
             Ok(None)
         }
         // The probe got a ring; there may be none left for every worker (RLIMIT_MEMLOCK, before Linux 5.12).
@@ -138,7 +158,7 @@ fn run_on_uring<F: ServiceFactory>(mut plan: WorkerPlan, factory: &F) -> io::Res
     }
 }
 
-async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
+async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F, died: &Rc<Signal>) {
     let WorkerPlan { index, workers, driver, sockets, config, control, offload, own_pool: _ } = plan;
     let service = match factory.make(WorkerContext { worker: index, workers, offload: offload.clone() }) {
         Ok(service) => service,
@@ -161,20 +181,38 @@ async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
         max_in_flight: share(config.max_in_flight),
         offload,
         config,
+        died: died.clone(),
     });
+    let mortal = Mortal { index, control: control.clone(), died: died.clone() };
     let closing = Rc::new(Signal::default());
     let turns = monoio::spawn(worker.turns.clone().run(closing.clone()));
-    let sweeper = monoio::spawn(sweep(worker.slots.clone(), worker.turns.clone(), closing.clone()));
-    let guest = worker
-        .service
-        .guest_loop()
-        .map(|guest| monoio::spawn(guest::drive(guest, worker.turns.clone(), closing.clone())));
+    let sweep = sweep(worker.slots.clone(), worker.turns.clone(), closing.clone());
+    let sweeper = monoio::spawn(mortal.clone().part(sweep));
+    let guest = match worker.service.guest_loop().map(guest::Watched::new).transpose() {
+        Ok(watched) => {
+            let drive = |guest| guest::drive(guest, worker.turns.clone(), closing.clone());
+            watched.map(|guest| monoio::spawn(mortal.clone().part(drive(guest))))
+        }
+        Err(error) => {
+            let text = format!("worker {index}: its event loop cannot be watched: {error}");
+            control.fail(StartError::Thread(text));
+            None
+        }
+    };
     if started(&worker, &control, index).await {
-        serve(&worker, &control, index, driver, sockets).await;
+        let grace_ends = serve(&worker, &mortal, driver, sockets).await;
         control.arrive(Gate::Drained);
-        control.pass(index, Gate::Drained).await;
+        // The others may be waiting for tasks of the loop that died: they end when it is closed.
+        if !died.is_set() {
+            control.pass(index, Gate::Drained).await;
+            if let Some(grace_ends) = grace_ends {
+                settled(&worker, &control, index, grace_ends).await;
+            }
+        }
     }
-    shut_down(&worker, &control, index).await;
+    if !died.is_set() {
+        shut_down(&worker, &control, index).await;
+    }
     closing.set();
     if let Some(guest) = guest {
         guest.await;
@@ -182,6 +220,27 @@ async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F) {
     sweeper.await;
     turns.await;
     worker.service.close();
+}
+
+/// What a part of the worker needs to take it with it.
+#[derive(Clone)]
+struct Mortal {
+    index: usize,
+    control: Arc<Control>,
+    died: Rc<Signal>,
+}
+
+impl Mortal {
+    /// Runs a part to its end. One that panics ends the worker, in order: a runtime that is unwound leaks its tasks with
+    /// their sockets, and clients would wait for as long as the other workers drain.
+    async fn part(self, part: impl Future<Output = ()>) {
+        let part = pin!(part);
+        if caught(part).await.is_err() {
+            say_dead(self.index);
+            self.died.set();
+            self.control.die(self.index);
+        }
+    }
 }
 
 fn busy_fields() -> FieldBlock {
@@ -212,6 +271,23 @@ async fn started<S: Service>(worker: &Rc<Worker<S>>, control: &Control, index: u
     }
 }
 
+/// What answered requests have left running, until the grace ends or a cut.
+async fn settled<S: Service>(worker: &Rc<Worker<S>>, control: &Control, index: usize, grace_ends: Instant) {
+    let rest = grace_ends.saturating_duration_since(Instant::now());
+    let mut late = pin!(monoio::time::sleep(rest));
+    poll_fn(|cx| {
+        if rest.is_zero() || worker.service.poll_settled(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match worker.poll_order(control, index, Order::Cut, cx) {
+            Poll::Pending => late.as_mut().poll(cx),
+            ready => ready,
+        }
+        .map(|()| log::warn!("worker {index}: what answered requests left running is cancelled"))
+    })
+    .await;
+}
+
 /// The application's shut-down. After a cut it is not waited for long.
 async fn shut_down<S: Service>(worker: &Rc<Worker<S>>, control: &Control, index: usize) {
     let mut late = None;
@@ -219,7 +295,7 @@ async fn shut_down<S: Service>(worker: &Rc<Worker<S>>, control: &Control, index:
         if worker.service.poll_shutdown(cx).is_ready() {
             return Poll::Ready(());
         }
-        if late.is_none() && control.poll_order(index, Order::Cut, cx).is_ready() {
+        if late.is_none() && worker.poll_order(control, index, Order::Cut, cx).is_ready() {
             late = Some(Box::pin(monoio::time::sleep(CUT_GRACE)));
         }
         match &mut late {
@@ -246,40 +322,45 @@ async fn sweep(slots: Rc<Slots>, turns: Rc<Turns>, closing: Rc<Signal>) {
     }
 }
 
-/// Listens and accepts until the drain, then waits until the connections are gone.
+/// Listens and accepts until the drain, then waits until the connections are gone. Gives the end of the drain's grace;
+/// `None`: nothing was ever accepted.
 async fn serve<S: Service>(
     worker: &Rc<Worker<S>>,
-    control: &Arc<Control>,
-    index: usize,
+    mortal: &Mortal,
     driver: Driver,
     sockets: Vec<RawListener>,
-) {
+) -> Option<Instant> {
+    let (control, index) = (&mortal.control, mortal.index);
     let mut acceptors = Vec::new();
     for raw in sockets {
         match Acceptor::listen(raw, driver, worker.config.backlog) {
             Ok(acceptor) => acceptors.push(Rc::new(acceptor)),
-            Err(error) => return control.fail(error),
+            Err(error) => {
+                control.fail(error);
+                return None;
+            }
         }
     }
     control.arrive(Gate::Listening);
     if !control.pass(index, Gate::Listening).await {
-        return;
+        return None;
     }
     for acceptor in &acceptors {
         let (acceptor, worker) = (acceptor.clone(), worker.clone());
         // Detached: `Acceptor::stop` waits for its end.
-        drop(monoio::spawn(async move { acceptor.run(&worker).await }));
+        drop(monoio::spawn(mortal.clone().part(async move { acceptor.run(&worker).await })));
     }
-    poll_fn(|cx| control.poll_order(index, Order::Drain, cx)).await;
+    poll_fn(|cx| worker.poll_order(control, index, Order::Drain, cx)).await;
     worker.draining.set();
-    worker.slots.cut_at(worker.clock.read() + worker.config.timeouts.drain_grace);
+    let grace_ends = worker.clock.read() + worker.config.timeouts.drain_grace;
+    worker.slots.cut_at(grace_ends);
     for acceptor in acceptors {
-        acceptor.stop(worker).await;
+        acceptor.stop(worker, worker.config.shares_listener && !control.is_last()).await;
     }
     worker.slots.shut_idle(worker.clock.read(), worker.config.shares_listener);
     worker.service.begin_drain();
     poll_fn(|cx| match emptied(worker, cx) {
-        Poll::Pending => control.poll_order(index, Order::Cut, cx),
+        Poll::Pending => worker.poll_order(control, index, Order::Cut, cx),
         ready => ready,
     })
     .await;
@@ -295,6 +376,7 @@ async fn serve<S: Service>(
         ready => ready,
     })
     .await;
+    Some(grace_ends)
 }
 
 fn emptied<S: Service>(worker: &Worker<S>, cx: &std::task::Context<'_>) -> Poll<()> {

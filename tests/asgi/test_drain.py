@@ -75,9 +75,16 @@ def client(number: int, address: tuple[str, int], sent: list[Sent], stop: thread
             connection = None
 
 
-@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_every_request_sent_before_the_signal_gets_a_whole_answer(stop_signal):
-    with Command(APP, *OPTIONS) as server:
+PROCESSES = ("--driver", DRIVER, "--workers", "2", "--isolation", "processes")
+
+
+@pytest.mark.parametrize(
+    ("stop_signal", "options"),
+    [(signal.SIGTERM, OPTIONS), (signal.SIGINT, OPTIONS), (signal.SIGTERM, PROCESSES)],
+    ids=["SIGTERM", "SIGINT", "processes"],
+)
+def test_every_request_sent_before_the_signal_gets_a_whole_answer(stop_signal, options):
+    with Command(APP, *options) as server:
         records: list[list[Sent]] = [[] for _ in range(CLIENTS)]
         stop = threading.Event()
         threads = [

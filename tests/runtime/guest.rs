@@ -1,17 +1,20 @@
 //! A guest loop is stepped when it must be, and starves nobody.
 
-use crate::support::{config, on_both_drivers, own_target, App, Server, SOON};
+use crate::support::{config, finish, handing_over, on_both_drivers, own_target, App, Client, Server, SOON};
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::Arc;
 use std::task::Waker;
+use std::thread;
 use std::time::{Duration, Instant};
-use turboapi::runtime::{DriverChoice, RuntimeConfig, Timeouts};
-use turboapi::service::{GuestLoop, NextStep};
+use turboapi::runtime::{self, DriverChoice, RuntimeConfig, StartError, Timeouts};
+use turboapi::service::{GuestLoop, NextStep, Reply};
 
 on_both_drivers! {
     guest_is_stepped_when_its_descriptor_is_readable
@@ -20,6 +23,8 @@ on_both_drivers! {
     idle_guest_is_left_alone
     guest_that_never_rests_starves_no_connection_and_no_timer
     guest_with_timers_in_a_row_keeps_them
+    guest_that_cannot_be_watched_fails_the_start
+    worker_whose_guest_panics_takes_the_others_with_it
 }
 
 type Next = dyn Fn(u64) -> NextStep + Send + Sync;
@@ -180,4 +185,81 @@ fn guest_with_timers_in_a_row_keeps_them(driver: DriverChoice) {
         last = step;
     }
     drop(server);
+}
+
+/// A loop without a descriptor.
+struct Unwatchable;
+
+impl GuestLoop for Unwatchable {
+    fn fd(&self) -> RawFd {
+        RawFd::MAX
+    }
+
+    fn set_waker(&self, _waker: Waker) {}
+
+    fn step(&self, _is_readable: bool) -> NextStep {
+        NextStep::Idle
+    }
+}
+
+/// Such a worker would accept, and answer nothing that waits.
+fn guest_that_cannot_be_watched_fails_the_start(driver: DriverChoice) {
+    let app = App::new(own_target).with_guest(|| Rc::new(Unwatchable));
+    let running = runtime::start(RuntimeConfig { driver, workers: 2, ..config() }, Arc::new(app))
+        .expect("the address is free");
+    let Err(StartError::Thread(text)) = running.wait_started() else { panic!("it serves") };
+    assert!(text.contains("its event loop cannot be watched"), "{text}");
+    running.join().expect("no worker dies");
+}
+
+/// Its connections are closed at once, what the other worker has begun is answered, nobody listens meanwhile, and the end
+/// tells of it.
+fn worker_whose_guest_panics_takes_the_others_with_it(driver: DriverChoice) {
+    let is_doomed = Arc::new(AtomicBool::new(false));
+    let (seen, (dies, dead)) = (is_doomed.clone(), mpsc::channel());
+    let dies = parking_lot::Mutex::new(dies);
+    let guest = guest(move |_| {
+        if seen.swap(false, Ordering::SeqCst) {
+            dies.lock().send(thread::current().id()).expect("the test listens");
+            panic!("a step that panics");
+        }
+        NextStep::Idle
+    });
+    let (handle, requests) = handing_over();
+    let (served, by) = mpsc::channel();
+    let served = parking_lot::Mutex::new(served);
+    let mut app = guest.app.clone();
+    app.handle = Arc::new(move |request, reply: Reply<'_>| {
+        served.lock().send(thread::current().id()).expect("the test listens");
+        handle(request, reply)
+    });
+    let timeouts = Timeouts { drain_grace: Duration::from_secs(3600), ..Timeouts::default() };
+    let config = RuntimeConfig { driver, workers: 2, timeouts, ..config() };
+    let running = runtime::start(config, Arc::new(app)).expect("the address is free");
+    running.wait_started().expect("it starts");
+    let address: SocketAddr = running.addresses()[0].parse().expect("an address");
+    let mut begun = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::to(address);
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        let exchange = requests.recv_timeout(SOON).expect("the request is handed over").1;
+        begun.push((client, exchange, by.recv_timeout(SOON).expect("somebody hands it over")));
+    }
+    is_doomed.store(true, Ordering::SeqCst);
+    guest.wakers.recv_timeout(SOON).expect("a worker has a loop").wake();
+    let dead = dead.recv_timeout(SOON).expect("it panics");
+    let until = Instant::now() + SOON;
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < until, "it serves on");
+    }
+    for (client, exchange, by) in &mut begun {
+        if *by == dead {
+            client.all();
+        } else {
+            finish(exchange, "answered");
+            assert!(client.answer().text().contains("answered"));
+        }
+    }
+    let fault = running.join().expect_err("a worker died");
+    assert!(fault.starts_with("worker ") && fault.ends_with(" died"), "{fault}");
 }
