@@ -12,7 +12,7 @@ SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs
 SHELL = /bin/bash
 PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: asan campaign models mutants verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite clean
+.PHONY: asan campaign models mutants verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite parallel clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -23,6 +23,9 @@ serve: build ## Serve examples/hello.py on 127.0.0.1:8000 (PORT=8000, ARGS="--wo
 
 test: build $(TESTERS) ## Run all tests
 	PYTHON=$(abspath $(PY)) bash scripts/test.sh
+
+parallel: build $(TESTERS) ## The Python tests, each in four threads at once (ARGS="tests/sse")
+	PYTHON=$(abspath $(PY)) bash scripts/parallel.sh $(ARGS)
 
 matrix: ## The tests on 3.13t, 3.13 and 3.14t, where they are to be had (ARGS="--short": the last two in part)
 	bash scripts/matrix.sh $(ARGS)

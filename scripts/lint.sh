@@ -34,6 +34,7 @@ fi
 check rustfmt cargo fmt --all --check
 check "clippy, sans-IO" cargo clippy -q --no-default-features --all-targets -- -D warnings
 check "clippy, runtime" cargo clippy -q --no-default-features --features runtime --lib --examples -- -D warnings
+check "clippy, models" cargo clippy -q --no-default-features --features models --test models -- -D warnings
 check "clippy, all" cargo clippy -q --workspace --all-targets -- -D warnings
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

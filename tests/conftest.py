@@ -28,6 +28,29 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Tests that one thread runs while others wait (`make parallel`), by the beginning of their ids.
+ALONE = {
+    "tests/test_package.py": "doctest replaces functions of linecache",
+    "tests/files/test_pathsend.py::test_client_that_leaves": "looks at the files of the process",
+    "tests/files/test_static_files.py::test_changed_file": "writes into the folder of its fixture",
+    "tests/files/test_static_files.py::test_descriptors": "counts the descriptors of the process",
+    "tests/files/test_uploads.py::test_form_is_read_and_large": "counts the files of the process",
+    "tests/files/test_uploads.py::test_bad_form_is_refused": "counts the files of the process",
+    "tests/files/test_static_files.py::test_links_are_followed": "writes into the folder of its fixture",
+    "tests/files/test_static_files.py::test_nothing_else_is_served": "writes into the folder of its fixture",
+    "tests/freethreading/": "starts its own threads, and counts what all of them leave",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if int(config.getoption("parallel_threads", 1)) == 1:
+        return
+    for item in items:
+        for beginning, reason in ALONE.items():
+            if item.nodeid.startswith(beginning):
+                item.add_marker(pytest.mark.thread_unsafe(reason=reason))
+
+
 def pytest_report_header() -> str:
     return f"turboapi: driver {DRIVER}, workers {WORKERS}"
 

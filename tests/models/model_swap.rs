@@ -10,13 +10,13 @@ use turboapi::static_cache::{StaticCell, StaticResponse};
 
 fn response(text: &'static str) -> StaticResponse {
     let headers = [("x-text", text)];
-    StaticResponse::render(200, "text/plain", headers, Bytes::from_static(text.as_bytes())).unwrap()
+    StaticResponse::render(200, "text/plain", headers, Bytes::from_static(text.as_bytes())).expect("a sound response")
 }
 
 fn text_of(cell: &StaticCell) -> String {
     let found = cell.load();
-    let text = String::from_utf8(found.body().to_vec()).unwrap();
-    let head = String::from_utf8(found.head().to_vec()).unwrap();
+    let text = String::from_utf8(found.body().to_vec()).expect("ASCII");
+    let head = String::from_utf8(found.head().to_vec()).expect("ASCII");
     assert!(head.contains(&format!("x-text: {text}")), "the head of one and the body of another");
     text
 }
