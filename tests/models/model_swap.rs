@@ -10,7 +10,8 @@ use turboapi::static_cache::{StaticCell, StaticResponse};
 
 fn response(text: &'static str) -> StaticResponse {
     let headers = [("x-text", text)];
-    StaticResponse::render(200, "text/plain", headers, Bytes::from_static(text.as_bytes())).expect("a sound response")
+    StaticResponse::render(200, "text/plain", headers, Bytes::from_static(text.as_bytes()))
+        .expect("a sound response")
 }
 
 fn text_of(cell: &StaticCell) -> String {
