@@ -52,7 +52,6 @@ impl RequestCount {
 /// Shared by all workers and the server's owner.
 #[derive(Debug)]
 pub struct Control {
-    workers: usize,
     counts: Vec<Arc<RequestCount>>,
     order: AtomicU8,
     state: Mutex<State>,
@@ -61,9 +60,8 @@ pub struct Control {
 
 #[derive(Debug, Default)]
 struct State {
-    arrived: [usize; GATES],
-    /// Workers that have ended, and are waited for at no gate.
-    left: usize,
+    /// One a worker: how many gates it has come to. One that has ended is waited for at none.
+    gates: Vec<usize>,
     failure: Option<StartError>,
     /// No other process will take what waits to be accepted.
     is_last: bool,
@@ -71,11 +69,16 @@ struct State {
     wakers: Vec<Option<Waker>>,
 }
 
+impl State {
+    fn have_all_come_to(&self, gate: Gate) -> bool {
+        self.gates.iter().all(|&gates| gates > gate as usize)
+    }
+}
+
 impl Control {
     pub(super) fn new(workers: usize) -> Arc<Self> {
-        let state = State { wakers: vec![None; workers], ..State::default() };
+        let state = State { gates: vec![0; workers], wakers: vec![None; workers], ..State::default() };
         Arc::new(Control {
-            workers,
             counts: (0..workers).map(|_| Arc::default()).collect(),
             order: AtomicU8::new(Order::Serve as u8),
             state: Mutex::new(state),
@@ -131,7 +134,7 @@ impl Control {
         {
             // At once: a worker that is not waited for any more, without its failure, would open the gates of the start.
             let mut state = self.state.lock();
-            state.left += 1;
+            state.gates[worker] = GATES;
             if has_died {
                 state.failure.get_or_insert_with(|| died(worker));
             }
@@ -148,8 +151,8 @@ impl Control {
     }
 
     /// A worker has come to `gate`.
-    pub fn arrive(&self, gate: Gate) {
-        self.state.lock().arrived[gate as usize] += 1;
+    pub fn arrive(&self, worker: usize, gate: Gate) {
+        self.state.lock().gates[worker] = gate as usize + 1;
         self.wake_all();
     }
 
@@ -161,7 +164,7 @@ impl Control {
             if state.failure.is_some() && gate < Gate::Drained {
                 return Poll::Ready(false);
             }
-            if state.arrived[gate as usize] + state.left >= self.workers {
+            if state.have_all_come_to(gate) {
                 return Poll::Ready(true);
             }
             state.wakers[worker] = Some(cx.waker().clone());
@@ -201,7 +204,7 @@ impl Control {
             if let Some(error) = &state.failure {
                 return Err(error.clone());
             }
-            if state.arrived[Gate::Listening as usize] >= self.workers {
+            if state.have_all_come_to(Gate::Listening) {
                 return Ok(());
             }
             self.changed.wait(&mut state);

@@ -188,29 +188,27 @@ async fn live<F: ServiceFactory>(plan: WorkerPlan, factory: &F, died: &Rc<Signal
     let turns = monoio::spawn(worker.turns.clone().run(closing.clone()));
     let sweep = sweep(worker.slots.clone(), worker.turns.clone(), closing.clone());
     let sweeper = monoio::spawn(mortal.clone().part(sweep));
-    let guest = match worker.service.guest_loop().map(guest::Watched::new).transpose() {
+    let (guest, is_driven) = match worker.service.guest_loop().map(guest::Watched::new).transpose() {
         Ok(watched) => {
             let drive = |guest| guest::drive(guest, worker.turns.clone(), closing.clone());
-            watched.map(|guest| monoio::spawn(mortal.clone().part(drive(guest))))
+            (watched.map(|guest| monoio::spawn(mortal.clone().part(drive(guest)))), true)
         }
         Err(error) => {
             let text = format!("worker {index}: its event loop cannot be watched: {error}");
             control.fail(StartError::Thread(text));
-            None
+            (None, false)
         }
     };
     if started(&worker, &control, index).await {
         let grace_ends = serve(&worker, &mortal, driver, sockets).await;
-        control.arrive(Gate::Drained);
-        // The others may be waiting for tasks of the loop that died: they end when it is closed.
-        if !died.is_set() {
-            control.pass(index, Gate::Drained).await;
+        if all_drained(&worker, &control, index).await {
             if let Some(grace_ends) = grace_ends {
                 settled(&worker, &control, index, grace_ends).await;
             }
         }
     }
-    if !died.is_set() {
+    // Without its loop no application goes on, and none would ever be down.
+    if is_driven && !died.is_set() {
         shut_down(&worker, &control, index).await;
     }
     closing.set();
@@ -265,10 +263,25 @@ async fn started<S: Service>(worker: &Rc<Worker<S>>, control: &Control, index: u
             false
         }
         Some(Ok(())) => {
-            control.arrive(Gate::Started);
+            control.arrive(index, Gate::Started);
             control.pass(index, Gate::Started).await
         }
     }
+}
+
+/// The connections of all workers are gone. False: this worker has died, and the others may be waiting for tasks of its
+/// loop, which end when it is closed.
+async fn all_drained<S: Service>(worker: &Rc<Worker<S>>, control: &Control, index: usize) -> bool {
+    if worker.died.is_set() {
+        return false;
+    }
+    control.arrive(index, Gate::Drained);
+    let mut pass = pin!(control.pass(index, Gate::Drained));
+    poll_fn(|cx| match worker.died.poll(cx) {
+        Poll::Ready(()) => Poll::Ready(false),
+        Poll::Pending => pass.as_mut().poll(cx),
+    })
+    .await
 }
 
 /// What answered requests have left running, until the grace ends or a cut.
@@ -341,7 +354,7 @@ async fn serve<S: Service>(
             }
         }
     }
-    control.arrive(Gate::Listening);
+    control.arrive(index, Gate::Listening);
     if !control.pass(index, Gate::Listening).await {
         return None;
     }

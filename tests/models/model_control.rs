@@ -17,7 +17,7 @@ fn a_gate_opens_when_all_have_come_and_for_all() {
             let (control, come) = (control.clone(), come.clone());
             move || {
                 come.fetch_add(1, Ordering::Relaxed);
-                control.arrive(Gate::Started);
+                control.arrive(worker, Gate::Started);
                 assert!(block_on(control.pass(worker, Gate::Started)));
                 // Relaxed: that all have come is known by having passed.
                 assert_eq!(come.load(Ordering::Relaxed), 2);
@@ -41,7 +41,7 @@ fn all_drain_when_told_and_shut_down_together() {
             move || {
                 Task::new().wait(|cx| control.poll_order(worker, Order::Drain, cx));
                 gone.fetch_add(1, Ordering::Relaxed);
-                control.arrive(Gate::Drained);
+                control.arrive(worker, Gate::Drained);
                 assert!(block_on(control.pass(worker, Gate::Drained)));
                 assert_eq!(gone.load(Ordering::Relaxed), 2);
             }
@@ -72,7 +72,7 @@ fn a_dead_worker_fails_the_start() {
         let control = Control::new(2);
         let (alive, dead) = (control.clone(), control.clone());
         let alive = thread::spawn(move || {
-            alive.arrive(Gate::Started);
+            alive.arrive(0, Gate::Started);
             assert!(!block_on(alive.pass(0, Gate::Started)), "passed without the dead one");
         });
         let dead = thread::spawn(move || dead.leave(1, true));
@@ -91,11 +91,33 @@ fn a_dead_worker_holds_up_no_drain() {
         let (alive, dead) = (control.clone(), control.clone());
         let alive = thread::spawn(move || {
             Task::new().wait(|cx| alive.poll_order(0, Order::Drain, cx));
-            alive.arrive(Gate::Drained);
+            alive.arrive(0, Gate::Drained);
             assert!(block_on(alive.pass(0, Gate::Drained)));
         });
         dead.leave(1, true);
         alive.join().unwrap();
+    });
+}
+
+/// A worker that dies after its connections are gone counts once: the others still wait for each other.
+#[test]
+fn a_worker_that_dies_late_opens_no_gate_for_another() {
+    explore(|| {
+        let control = Control::new(3);
+        let gone = Arc::new(AtomicUsize::new(0));
+        let work = |worker| {
+            let (control, gone) = (control.clone(), gone.clone());
+            move || {
+                gone.fetch_add(1, Ordering::Relaxed);
+                control.arrive(worker, Gate::Drained);
+                assert!(block_on(control.pass(worker, Gate::Drained)));
+                assert_eq!(gone.load(Ordering::Relaxed), 2);
+            }
+        };
+        let workers = [thread::spawn(work(0)), thread::spawn(work(1))];
+        control.arrive(2, Gate::Drained);
+        control.leave(2, true);
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
 }
 

@@ -1,6 +1,8 @@
 //! A guest loop is stepped when it must be, and starves nobody.
 
-use crate::support::{config, finish, handing_over, on_both_drivers, own_target, App, Client, Server, SOON};
+use crate::support::{
+    config, finish, handing_over, on_both_drivers, own_target, App, Client, Life, Server, SOON,
+};
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -202,14 +204,15 @@ impl GuestLoop for Unwatchable {
     }
 }
 
-/// Such a worker would accept, and answer nothing that waits.
+/// Such a worker would accept, and answer nothing that waits. Nor would its application ever have shut down.
 fn guest_that_cannot_be_watched_fails_the_start(driver: DriverChoice) {
     let app = App::new(own_target).with_guest(|| Rc::new(Unwatchable));
-    let running = runtime::start(RuntimeConfig { driver, workers: 2, ..config() }, Arc::new(app))
+    let running = runtime::start(RuntimeConfig { driver, workers: 2, ..config() }, Arc::new(app.clone()))
         .expect("the address is free");
     let Err(StartError::Thread(text)) = running.wait_started() else { panic!("it serves") };
     assert!(text.contains("its event loop cannot be watched"), "{text}");
     running.join().expect("no worker dies");
+    assert!(!app.life().iter().any(|life| matches!(life, Life::Shutdown(_))));
 }
 
 /// Its connections are closed at once, what the other worker has begun is answered, nobody listens meanwhile, and the end
