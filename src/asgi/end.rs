@@ -24,7 +24,6 @@ pub struct TaskEnd {
 
 impl TaskEnd {
     pub(super) fn new(exchange: Arc<Exchange>, underway: Arc<Underway>, head: &[u8]) -> Self {
-        underway.begin();
         TaskEnd { exchange, line: super::request_line(head).into(), underway }
     }
 }

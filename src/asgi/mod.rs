@@ -129,6 +129,7 @@ impl AsgiHost {
             call.get().end_first_run();
             let end = Bound::new(py, TaskEnd::new(exchange.clone(), self.underway.clone(), &head))?;
             task.call_method1(pyo3::intern!(py, "add_done_callback"), (end,))?;
+            self.underway.begin();
         }
         home.notice_work(py)
     }

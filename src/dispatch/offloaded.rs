@@ -9,6 +9,7 @@
 use super::app::App;
 use super::coroutine;
 use super::fault::{self, Fault};
+use super::onward::LastWord;
 use super::reply::{classify, Classified};
 use super::stream::{self, Origin, SyncStream};
 use crate::home_loop::LoopHandle;
@@ -33,17 +34,6 @@ pub struct Away {
     pub home: Arc<LoopHandle>,
 }
 
-/// Ends the exchange of a call that gave no answer: it was dropped unmade, it failed, or it panicked.
-struct LastWord(Option<Arc<Exchange>>);
-
-impl Drop for LastWord {
-    fn drop(&mut self) {
-        if let Some(exchange) = &self.0 {
-            fault::abort(exchange);
-        }
-    }
-}
-
 impl Away {
     /// Queues `call` for the pool, to answer later through `exchange`, or answers 503 at once when the queue is full.
     ///
@@ -57,11 +47,11 @@ impl Away {
         call: impl for<'py> FnOnce(Python<'py>, &Away, &Arc<Exchange>) -> Result<(), Fault> + Send + 'static,
     ) -> Outcome {
         let away = self.clone();
-        let (answered, mut last_word) = (exchange.clone(), LastWord(Some(exchange.clone())));
+        let (answered, last_word) = (exchange.clone(), LastWord::on(&exchange));
         let submitted = self.offload.submit(Box::new(move || {
             interp::attach(|py| match call(py, &away, &answered) {
                 // Answered, or an iterator or a coroutine that was started will.
-                Ok(()) => last_word.0 = None,
+                Ok(()) => last_word.pass_on(),
                 Err(fault) => fault.end(py, &answered, &origin.handler, &origin.request),
             });
         }));

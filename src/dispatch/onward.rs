@@ -14,17 +14,40 @@ use pyo3::prelude::*;
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// Ends an exchange that nobody else will: what should have gone on with it was dropped undone, or panicked.
+pub(super) struct LastWord(Option<Arc<Exchange>>);
+
+impl LastWord {
+    pub(super) fn on(exchange: &Arc<Exchange>) -> Self {
+        LastWord(Some(exchange.clone()))
+    }
+
+    /// Somebody goes on with it.
+    pub(super) fn pass_on(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        if let Some(exchange) = &self.0 {
+            fault::abort(exchange);
+        }
+    }
+}
+
 /// Does `work` for an exchange on the loop's thread.
 pub(super) fn post(
     home: &LoopHandle,
     exchange: &Arc<Exchange>,
     work: impl for<'py> FnOnce(Python<'py>, &Rc<HomeLoop>, &Arc<Exchange>) + Send + 'static,
 ) {
-    let answered = exchange.clone();
-    let posted = home.post(Box::new(move |py, home| work(py, home, &answered)));
-    if posted.is_err() {
-        fault::abort(exchange);
-    }
+    let (answered, last_word) = (exchange.clone(), LastWord::on(exchange));
+    // A loop that is closed drops it, now or when it closes.
+    let _ = home.post(Box::new(move |py, home| {
+        work(py, home, &answered);
+        last_word.pass_on();
+    }));
 }
 
 /// As [`post`], with what the loop's worker holds of its own.
