@@ -23,6 +23,9 @@ const FORM_FIELDS: usize = 1000;
 /// Bytes of the name and the value of a form's field that Starlette's parser takes at most.
 const FORM_FIELD_BYTES: usize = 1024 * 1024;
 
+/// Bytes of the head of a part that every parser takes.
+const PART_HEAD_BYTES: usize = 4 * 1024;
+
 /// A form.
 #[derive(Debug)]
 pub struct Form<'r> {
@@ -144,8 +147,15 @@ fn in_parts(content_type: &[u8], body: &[u8]) -> Result<Vec<(Cow<'static, str>, 
         return Err(Undecided);
     }
     let boundary = multipart::boundary_of(content_type).map_err(|_| Undecided)?;
-    let limits =
-        Limits { max_parts: FORM_FIELDS, max_field_bytes: FORM_FIELD_BYTES as u64, ..Limits::default() };
+    if is_padded(&boundary, body) {
+        return Err(Undecided);
+    }
+    let limits = Limits {
+        max_parts: FORM_FIELDS,
+        max_field_bytes: FORM_FIELD_BYTES as u64,
+        max_part_head_bytes: PART_HEAD_BYTES,
+        ..Limits::default()
+    };
     let mut parser = Parser::new(&boundary, limits);
     let mut input = BytesMut::from(body);
     let mut entries = Vec::new();
@@ -167,7 +177,18 @@ fn in_parts(content_type: &[u8], body: &[u8]) -> Result<Vec<(Cow<'static, str>, 
     }
 }
 
+/// Whitespace follows a boundary: not every python-multipart takes that.
+fn is_padded(boundary: &[u8], body: &[u8]) -> bool {
+    memchr::memmem::find_iter(body, boundary)
+        .any(|at| matches!(body.get(at + boundary.len()), Some(b' ' | b'\t')))
+}
+
 fn entry_of(head: PartHead, content: Bytes) -> Result<(Cow<'static, str>, Entry<'static>), Refused> {
+    // What an extended parameter (RFC 5987) says is another matter to each version of python-multipart.
+    let mut dispositions = head.fields.iter().filter(|(name, _)| name == b"content-disposition");
+    if dispositions.any(|(_, value)| memchr::memchr(b'*', value).is_some()) {
+        return Err(Undecided);
+    }
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| Undecided);
     let name = Cow::Owned(text(head.name)?);
     let entry = match head.filename {

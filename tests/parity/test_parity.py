@@ -4,6 +4,7 @@ A differing case is a bug, or a row of `compare.KNOWN_DIFFERENCES`. `python -m t
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from .case import Case
 from .referee import Side, all_cases, judge, sides
 
 CASES = all_cases()
+TABLE = Path(__file__).parents[2] / "PARITY.md"
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +32,10 @@ def test_nine_of_ten_cases_run_as_call_plans(servers: tuple[Side, Side]):
     _, ours = servers
     asgi = [case.id for case in CASES if ours.how_served(case)[0] != "direct"]
     assert len(asgi) <= 0.1 * len(CASES), asgi
+
+
+@pytest.mark.once
+def test_the_table_of_cases_is_of_these_cases():
+    """`make parity` writes it anew."""
+    rows = [line.split(" | ")[:2] for line in TABLE.read_text().split("## Cases\n")[1].splitlines()[4:]]
+    assert rows == [["| " + case.page, case.name.replace("|", "\\|")] for case in CASES]

@@ -24,7 +24,7 @@ from fastapi.dependencies.models import (
 
 from turboapi_rs.plans import schemes
 from turboapi_rs.plans.arguments import Arguments
-from turboapi_rs.plans.forms import closing
+from turboapi_rs.plans.forms import leave
 from turboapi_rs.plans.params import Native
 from turboapi_rs.plans.plan import Plan, tail_of
 from turboapi_rs.plans.refusal import answers_plainly, referee_of
@@ -47,8 +47,6 @@ class Builder(Arguments):
 
     def build(self) -> Plan:
         values = self._solve(self.dependant)
-        if self.takes_files:
-            self._close_files()
         call, is_async = self.dependant.call, _is_coroutine_callable(self.dependant.call)
         endpoint = self._name(call, "endpoint")
         arguments = ", ".join(f"{name}={value}" for name, value in values.items())
@@ -60,7 +58,9 @@ class Builder(Arguments):
             finished = f"{finish}.with_injected(result, {background}, {injected})"
         else:
             finished = f"{finish}(result)"
-        finishes_natively = not (self.is_task or self.has_generators or self.background or self.injected)
+        finishes_natively = not (
+            self.is_task or self.has_generators or self.takes_files or self.background or self.injected
+        )
         if self.is_task:
             lines = self._task(endpoint, arguments, is_async, finished)
         elif finishes_natively:
@@ -82,16 +82,6 @@ class Builder(Arguments):
         # A parameter that Python validates might be wrong too, and would come first.
         return answers_plainly(self.place.app) and not self.dependant.dependencies and not self.validates_here
 
-    def _close_files(self) -> None:
-        """Files are closed after the answer, when all dependencies are."""
-        self.has_generators = True
-        form = self._form_data()
-        if self.is_task:
-            self.steps.insert(0, f"request_stack.push_async_callback({form}.close)")
-        else:
-            self.names["closing"] = closing
-            self.steps.insert(0, f"enter_async(opened, closing({form}), False)")
-
     # ---- The two forms. ----
 
     def _direct(self, endpoint: str, arguments: str, is_async: bool, finished: str) -> list[str]:
@@ -103,20 +93,29 @@ class Builder(Arguments):
             # None: not plain.
             last = ["final = jsonable_bytes(result)", f"if final is None: final = {finished}"]
         body = [*self.steps, f"result = {call}", *last]
-        if not self.has_generators:
-            return [*body, "return final"]
-        return [
-            "opened = []",
-            "try:",
-            *indented(body),
-            *(["    close_function_scope(opened)"] if self.has_function_generators else []),
-            "except BaseException as raised:",
-            "    unwind(opened, raised)",
-            # What still has to be sent is sent first.
-            "if type(final) is Resumed: final.opened = opened",
-            "else: close(opened)",
-            "return final",
-        ]
+        if self.has_generators:
+            body = [
+                "opened = []",
+                "try:",
+                *indented(body),
+                *(["    close_function_scope(opened)"] if self.has_function_generators else []),
+                "except BaseException as raised:",
+                "    unwind(opened, raised)",
+                # What still has to be sent is sent first.
+                "if type(final) is Resumed: final.opened = opened",
+                "else: close(opened)",
+            ]
+        if self.takes_files:
+            # Whoever answers an exception finds the files open.
+            self.names["leave"] = leave
+            body = [
+                "try:",
+                *indented(body),
+                "except Exception as raised:",
+                f"    final = {self._fault()}(raised)",
+                f"leave({self._form_data()}, final)",
+            ]
+        return [*body, "return final"]
 
     def _task(self, endpoint: str, arguments: str, is_async: bool, finished: str) -> list[str]:
         if is_async:
@@ -128,7 +127,6 @@ class Builder(Arguments):
             raw = self._native(Native("path_params"))
             place, route = self._name(self.place, "place"), self._name(self.route, "route")
             self.binding += [f"prepare(scope, {place}, {route}, {raw})", "request = Request(scope, receive, send)"]
-        fault = self._name(fault_of(self.tail, self.route), "fault")
         if self.has_generators:
             body = [
                 "done = False",
@@ -145,14 +143,20 @@ class Builder(Arguments):
             ]
         else:
             body = [*body, "await deliver(final, scope, receive, send, reply)"]
-        return [
+        answered = [
             "try:",
             *indented(body),
             "except Exception as raised:",
             "    if reply.is_begun():",
             "        raise",
-            f"    await deliver({fault}(raised), scope, receive, send, reply)",
+            f"    await deliver({self._fault()}(raised), scope, receive, send, reply)",
         ]
+        if self.takes_files:
+            return ["try:", *indented(answered), "finally:", f"    await {self._form_data()}.close()"]
+        return answered
+
+    def _fault(self) -> str:
+        return self._name(fault_of(self.tail, self.route), "fault")
 
     # ---- One dependant, in FastAPI's order. ----
 

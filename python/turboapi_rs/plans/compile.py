@@ -98,9 +98,10 @@ def compile_handler(place: Place, route: Any, original: APIRoute, note: str) -> 
         prepare(scope, place, route, path_params)
         request = Request(scope, receive, send)
         outlet = None
-        try:
-            async with _Stack() as files:
-                scope["fastapi_middleware_astack"] = files
+        async with _Stack() as files:
+            # Closed when an exception is answered: whoever answers it may read them.
+            scope["fastapi_middleware_astack"] = files
+            try:
                 done = False
                 async with _Stack() as request_stack:
                     scope["fastapi_inner_astack"] = request_stack
@@ -110,21 +111,22 @@ def compile_handler(place: Place, route: Any, original: APIRoute, note: str) -> 
                     if streaming is None:
                         await deliver(of_response(response, tail, route), scope, receive, send, reply)
                     else:
-                        outlet = response.begin(reply)
+                        begun = response.begin(reply)
                         if files or request_stack:
-                            await response.send(outlet)
-                            outlet = None
+                            await response.send(begun)
+                        else:
+                            outlet = begun
                     done = True
                 if not done:
                     raise FastAPIError("an exception was swallowed by a dependency with yield")
-            if outlet is not None:
-                # Nothing is left to be closed after the last item: a stream that waits long need not hold it all.
-                scope = receive = send = request = files = request_stack = function_stack = None
-                await response.send(outlet)
-        except Exception as raised:
-            if reply.is_begun():
-                raise
-            await deliver(fault(raised), scope, receive, send, reply)
+            except Exception as raised:
+                if reply.is_begun():
+                    raise
+                await deliver(fault(raised), scope, receive, send, reply)
+        if outlet is not None:
+            # Nothing is left to be closed after the last item: a stream that waits long need not hold it all.
+            scope = receive = send = request = files = request_stack = function_stack = begun = None
+            await response.send(outlet)
 
     return Plan(run=run, natives=[Native("path_params")], is_task=True, is_blocking=False, status=200, finish=None,
                 fault=fault, reads_body=False, source="", pin="", note=note)  # fmt: skip

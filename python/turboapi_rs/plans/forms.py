@@ -8,12 +8,14 @@ Source: `starlette.formparsers.MultiPartParser`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartParser
+
+from turboapi_rs.plans.responses import Final
+from turboapi_rs.plans.resume import Resumed
 
 _File = tuple[str, list[tuple[bytes, bytes]], bytes]
 
@@ -24,17 +26,19 @@ def form_data(parts: list[tuple[str, str | _File]]) -> FormData:
 
 
 def _upload(filename: str, fields: list[tuple[bytes, bytes]], content: bytes) -> UploadFile:
-    spooled: Any = SpooledTemporaryFile(max_size=MultiPartParser.spool_max_size)  # noqa: SIM115, closed with the form
+    # What was read whole stays in memory, whatever an application has set: its bytes are read without a thread.
+    most = MultiPartParser.spool_max_size
+    spooled: Any = SpooledTemporaryFile(max_size=most and max(most, len(content)))  # noqa: SIM115, closed with the form
     spooled.write(content)
     spooled.seek(0)
     return UploadFile(spooled, size=len(content), filename=filename, headers=Headers(raw=fields))
 
 
-async def closing(form: FormData) -> AsyncGenerator[None]:
-    """A dependency with `yield` that closes the form's files; it does not suspend."""
-    try:
-        yield
-    finally:
-        for _, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                value.file.close()
+def leave(form: FormData, final: Final) -> None:
+    """Close the files of a form, at once or when what is left of an answer is sent."""
+    if isinstance(final, Resumed):
+        final.form = form
+        return
+    for _, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            value.file.close()

@@ -16,6 +16,7 @@ from typing import Any
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette._utils import get_route_path
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.httpsredirect import HTTPSRedirectMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -94,7 +95,12 @@ async def _resume(scope: Any, receive: Any, send: Any) -> None:
             await leave(unwind.unwind, opened, raised)
         await leave(unwind.close, opened)
 
-    await wrap_app_handling_exceptions(answer, Request(scope, receive, send))(scope, receive, send)
+    try:
+        await wrap_app_handling_exceptions(answer, Request(scope, receive, send))(scope, receive, send)
+    finally:
+        # As FastAPI's own, outside of the handlers of exceptions: they may read its files.
+        if resumed.form is not None:
+            await resumed.form.close()
 
 
 async def _at_once(function: Any, *args: Any) -> None:
@@ -106,15 +112,17 @@ class Resumed:
 
     Attributes:
         opened: the generators of dependencies that are to be left once the answer is sent, if any.
+        form: a form with files that are to be closed after that, if any.
     """
 
-    __slots__ = ("_context", "_way", "opened", "raised", "response", "route", "tail")
+    __slots__ = ("_context", "_way", "form", "opened", "raised", "response", "route", "tail")
 
     def __init__(
         self, tail: Tail, route: Any, *, response: Response | None = None, raised: Exception | None = None
     ) -> None:
         self.tail, self.route, self.response, self.raised = tail, route, response, raised
         self.opened: Any = None
+        self.form: FormData | None = None
         self._context = copy_context()
 
     async def __call__(self, scope: Any, receive: Any, send: Any, way: Any) -> None:

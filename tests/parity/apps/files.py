@@ -1,9 +1,11 @@
 """Files: bytes, UploadFile, several, with form fields, optional."""
 
+import asyncio
 import hashlib
 from typing import Annotated
 
-from fastapi import BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, UploadFile
+from fastapi import BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 app = FastAPI()
@@ -86,6 +88,39 @@ async def keep_and_refuse(file: UploadFile):
     raise HTTPException(418, "not today")
 
 
+class Refused(Exception):
+    def __init__(self, file: UploadFile):
+        self.file = file
+
+
+@app.exception_handler(Refused)
+async def read_refused(request: Request, raised: Refused):
+    seen.append("refused")
+    kept["handled"] = raised.file
+    return JSONResponse((await raised.file.read()).decode(), 409)
+
+
+@app.post("/refuse")
+async def refuse(file: UploadFile):
+    raise Refused(file)
+
+
+@app.post("/refuse-def")
+def refuse_def(file: UploadFile):
+    raise Refused(file)
+
+
+@app.post("/refuse-later")
+async def refuse_later(file: UploadFile):
+    await asyncio.sleep(0)
+    raise Refused(file)
+
+
+@app.post("/refuse-with-request")
+async def refuse_with_request(file: UploadFile, request: Request):
+    raise Refused(file)
+
+
 @app.get("/kept")
 async def is_kept():
     return {name: file.file.closed for name, file in kept.items()}
@@ -109,6 +144,11 @@ def in_dependency(text: Annotated[str, Depends(opened)]):
 @app.post("/in-dependencies")
 async def in_dependencies(text: Annotated[str, Depends(opened)], count: Annotated[dict, Depends(counted)]):
     return {"text": text, **count}
+
+
+@app.post("/refuse-in-dependency")
+def refuse_in_dependency(text: Annotated[str, Depends(opened)], file: UploadFile):
+    raise Refused(file)
 
 
 @app.post("/in-background")

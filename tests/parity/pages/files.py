@@ -75,6 +75,16 @@ CASES = (
             sent("GET", "/seen"),
         ),
         flow(
+            "files are open for who answers an exception",
+            *(
+                part
+                for target in ("/refuse", "/refuse-def", "/refuse-later", "/refuse-with-request")
+                for part in (sent_multipart("POST", target, [("file", TEXT)]), sent("GET", "/kept"))
+            ),
+            sent_multipart("POST", "/refuse-in-dependency", [("file", TEXT)]),
+            sent("GET", "/seen"),
+        ),
+        flow(
             "a task in the background finds the file open",
             sent_multipart("POST", "/in-background", [("file", TEXT)]),
             sent("GET", "/seen"),
@@ -84,6 +94,18 @@ CASES = (
         multipart("the type in capitals", "/upload", WHOLE, f"Multipart/Form-Data; boundary={BOUNDARY}"),
         multipart("an extended file name", "/upload", WHOLE.replace(b"filename=", b"filename*=utf-8''x; filename=")),
         multipart("a file name that is no text", "/upload", WHOLE.replace(b"a.txt", b"\xff.txt")),
+        *(
+            multipart(f"a file name of {n} bytes", "/upload", WHOLE.replace(b"a.txt", b"n" * n))
+            for n in (4000, 4120, 4200, 8000)
+        ),
+        multipart(
+            "a file name that is extended alone", "/upload", WHOLE.replace(b"filename=", b"filename*=utf-8''x; x=")
+        ),
+        multipart(
+            "whitespace after a boundary",
+            "/upload",
+            WHOLE.replace(f"--{BOUNDARY}\r\n".encode(), f"--{BOUNDARY} \t\r\n".encode()),
+        ),
         multipart("a folded field", "/upload", WHOLE.replace(b"content-type: ", b"content-type:\r\n ")),
         multipart(
             "nine fields in a part", "/upload", WHOLE.replace(b"content-type", b"x: y\r\n" * 9 + b"content-type")
