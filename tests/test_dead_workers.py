@@ -129,22 +129,27 @@ def test_nobody_is_left_waiting_while_the_other_workers_drain(folder):
         assert command.wait(SOON) == 1
 
 
+#: A thread that ends is unwound, through frames that cannot be. Where that ends the process is the compiler's choice.
+CRASHES = {-signal.SIGABRT: "Aborted", -signal.SIGSEGV: "Segmentation fault"}
+
+
 @pytest.mark.parametrize("isolation", ["shared", "interpreters"])
 def test_thread_that_is_ended_from_outside_takes_the_process_with_it(folder, isolation):
     with serving(folder, isolation) as command:
         assert lost(command.port, "/vanish") == b""
-        assert command.wait(SOON) == -signal.SIGABRT
-        assert re.search(r"^Fatal Python error: Aborted$", command.log(), re.MULTILINE), command.log()
+        what = CRASHES[command.wait(SOON)]
+        assert re.search(rf"^Fatal Python error: {what}$", command.log(), re.MULTILINE), command.log()
         assert "in vanish" in command.log()
 
 
 @pytest.mark.parametrize(
-    ("path", "says"), [("/panic", r"worker 0 died: another"), ("/vanish", r"worker process \d+ .*by SIGABRT: another")]
+    ("path", "says"), [("/panic", r"worker 0 died: another"), ("/vanish", r"worker process \d+ .*by SIG(ABRT|SEGV): another")]
 )
 def test_process_whose_worker_dies_is_replaced(folder, path, says):
     with serving(folder, "processes") as command:
         assert lost(command.port, path) == b""
-        command.wait_for_line(rf"(?m)^turboapi: {says} one is started in [\d.]+ s$")
+        # Behind what a crash has left of a line.
+        command.wait_for_line(rf"(?m)turboapi: {says} one is started in [\d.]+ s$")
         answered: set[str] = set()
         until = time.monotonic() + SOON
         while len(answered) < 3:
