@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from turboapi_rs import ConfigError, Server, serve
+from turboapi_rs import ConfigError, RawRequest, Server, isolated, serve
 from turboapi_rs.loading import AppTarget
 from turboapi_rs.testing import LiveServer
 
@@ -24,8 +24,8 @@ SOON = 60.0
 """Seconds that a loaded machine gets for what takes a moment."""
 
 APP = """
-import asyncio, contextvars, os, sys, threading
-from turboapi_rs import RawRequest, Server
+import asyncio, contextvars, os, sys, threading, time
+from turboapi_rs import RawRequest, Server, blocking
 
 server = Server()
 seen = contextvars.ContextVar("seen", default="nothing")
@@ -61,6 +61,7 @@ def whole(request: RawRequest):
         "query": request.query_string.decode(), "pairs": request.query_params, "headers": request.headers,
         "host": request.header("HOST"), "none": request.header("absent"), "version": request.http_version,
         "size": len(request.body), "params": request.path_params, "shown": repr(request),
+        "left": request.is_disconnected(),
     }
 
 @server.get("/context")
@@ -151,6 +152,50 @@ class WatchedAsync(Watched):
 
     async def aclose(self):
         note("closed")
+
+def asked(request):
+    note("asked")
+    while not request.is_disconnected():
+        time.sleep(0.002)
+    note("left")
+
+async def asked_later(request):
+    note("asked")
+    try:
+        while not request.is_disconnected():
+            await asyncio.sleep(0.002)
+    finally:
+        if request.is_disconnected():
+            note("left")
+
+def asked_items(request):
+    yield b"one"
+    asked(request)
+
+async def asked_items_later(request):
+    yield b"one"
+    await asked_later(request)
+
+@server.get("/asks/pool")
+@blocking
+def asks_on_the_pool(request: RawRequest):
+    asked(request)
+
+@server.get("/asks/coroutine")
+async def asks_later(request: RawRequest):
+    await asked_later(request)
+
+@server.get("/asks/awaitable")
+def asks_by_an_awaitable(request: RawRequest):
+    return asked_later(request)
+
+@server.get("/asks/stream")
+def asks_in_a_stream(request: RawRequest):
+    return 200, "text/plain", b"", asked_items(request), {}
+
+@server.get("/asks/stream-async")
+def asks_in_an_async_stream(request: RawRequest):
+    return 200, "text/plain", b"", asked_items_later(request), {}
 
 server.route("GET", "/watched", lambda: (200, "text/plain", b"", WatchedAsync(), {}))
 server.route("GET", "/watched-sync", lambda: (200, "text/plain", b"", WatchedSync(), {}))
@@ -356,6 +401,25 @@ def test_client_leaves_before_the_first_item(folder, monkeypatch, isolation, pat
         until(lambda: log.read_text().count("opened") == log.read_text().count("closed"))
     said = log.read_text().split()
     assert said.count("opened") == said.count("closed")
+
+
+@pytest.mark.parametrize("way", ["pool", "coroutine", "awaitable", "stream", "stream-async"])
+def test_handler_is_told_when_its_client_leaves(apart, folder, way):
+    log = folder / "log"
+    with Connection(("127.0.0.1", apart.port)) as connection:
+        connection.send(request_bytes("GET", f"/asks/{way}"))
+        until(lambda: log.exists() and "asked" in log.read_text())
+        assert "left" not in log.read_text()
+    until(lambda: "left" in log.read_text())
+    apart.stop()
+    assert log.read_text().split() == ["asked", "left"]
+
+
+def test_request_has_all_that_the_native_one_has():
+    def public(request_class):
+        return {name for name in dir(request_class) if not name.startswith("_")}
+
+    assert public(isolated.Request) == public(RawRequest)
 
 
 def test_drain_closes_streams_and_ends_the_interpreters(folder, monkeypatch):

@@ -39,6 +39,31 @@ class Request:
     def http_version(self) -> str: ...
     @property
     def client(self) -> tuple[str, int] | None: ...
+    def is_disconnected(self) -> bool:
+        """Tell whether the client has left, or was cut off, before its response was whole.
+
+        Returns:
+            True once that is so, and from then on. A client that closes or resets its connection has left; so has one
+            that ends its sending side, unless `half_close` is set. False once the response was sent whole. False, too,
+            to a plain function that runs on the worker: until it returns nothing is noticed. Its stream, its
+            awaitable, an `async def` handler (after each `await` that waits) and a `@blocking` one find it out.
+
+        Raises:
+            Nothing.
+
+        Threads: any; it does not wait.
+
+        Source: ASGI's `http.disconnect`; Starlette's `Request.is_disconnected`, which is awaited.
+
+        Example:
+            >>> @server.get("/search")
+            ... @blocking
+            ... def search(request: RawRequest):
+            ...     for part in parts:
+            ...         if request.is_disconnected():
+            ...             return None
+            ...         look_into(part)
+        """
 
 @final
 class MiddlewareStack:

@@ -12,6 +12,7 @@ import contextlib
 import re
 import sys
 import types
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 __all__ = ["CoreServer", "Request", "load"]
@@ -29,6 +30,7 @@ class Request:
     """One whole request, as a raw handler sees it: the native class's likeness."""
 
     __slots__ = (
+        "_ask",
         "_target",
         "body",
         "client",
@@ -55,6 +57,7 @@ class Request:
         http_version: str,
         client: tuple[str, int] | None,
         target: str,
+        ask: Callable[[], bool] | None,
     ) -> None:
         self.method = method
         self.path = path
@@ -67,11 +70,17 @@ class Request:
         self.http_version = http_version
         self.client = client
         self._target = target
+        # Set later by the native half, if the handler turns out to answer later.
+        self._ask = ask
 
     def header(self, name: str, default: str | None = None) -> str | None:
         """The first field of that name, in any case, or `default`."""
         wanted = name.lower()
         return next((value for found, value in self.headers if found == wanted), default)
+
+    def is_disconnected(self) -> bool:
+        """True once the client has left, or was cut off, before its response was whole."""
+        return self._ask is not None and self._ask()
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self._target}>"

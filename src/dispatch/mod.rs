@@ -26,6 +26,7 @@ mod plan_reply;
 mod raw;
 mod refusal;
 mod reply;
+mod request_object;
 mod routing;
 mod scalar;
 mod service;

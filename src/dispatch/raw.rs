@@ -12,6 +12,7 @@ use super::local::{describe, Local};
 use super::onward;
 use super::plan::RouteSpec;
 use super::reply::{classify, Classified};
+use super::request_object::RequestObject;
 use super::stream::Origin;
 use super::upload::Upload;
 use crate::http1::RequestHead;
@@ -75,9 +76,10 @@ impl Local {
             let spec = &away.app.table.routes[index];
             let handler = spec.handler.bind(py);
             let result = away.app.context.run(py, || {
-                spec.earned.call_offloaded(|| {
-                    call_with(&away.app, &away.offload, index, handler, values, &path, &request)
-                })
+                let (app, offload) = (&away.app, &away.offload);
+                let call =
+                    Call { app, offload, index, path: &path, request: &request, exchange: Some(exchange) };
+                spec.earned.call_offloaded(|| call.make(handler, values, &RequestObject::default()))
             })?;
             away.answer(result, exchange, &origin)
         })
@@ -114,9 +116,8 @@ impl Local {
         let spec = &self.app.table.routes[index];
         let origin = origin(spec, &request.head);
         let Some(home) = &self.home else { return fault::abort(exchange) };
-        let make = || {
-            call_with(&self.app, &self.offload, index, self.handlers[index].bind(py), values, &path, &request)
-        };
+        let call = Call { exchange: Some(exchange), ..self.call(index, &path, &request) };
+        let make = || call.make(self.handlers[index].bind(py), values, &RequestObject::default());
         coroutine::start(py, home, make, exchange, origin);
     }
 
@@ -132,8 +133,9 @@ impl Local {
         let spec = &self.app.table.routes[index];
         let head = &request.head;
         let handler = self.handlers[index].bind(py);
-        let call = || call_with(&self.app, &self.offload, index, handler, values, &path, &request);
-        let result = self.context.run(py, || spec.earned.call_direct(self.worker, call));
+        let (call, shown) = (self.call(index, &path, &request), RequestObject::default());
+        let make = || call.make(handler, values, &shown);
+        let result = self.context.run(py, || spec.earned.call_direct(self.worker, make));
         // Taken, not borrowed: a fallback of the JSON encoder may run Python, which may come back here.
         let mut scratch = self.scratch.take();
         let outcome = match result.map_err(Fault::Raised).and_then(|result| classify(result, &mut scratch)) {
@@ -141,12 +143,21 @@ impl Local {
             Ok(Classified::Full(head, body)) => Ok(reply.full(head.status, &head.fields, body)),
             Ok(Classified::Stream(response, iterator)) => {
                 let exchange = Exchange::without_body();
-                match self.start_stream(py, response, &iterator, &exchange, origin(spec, head)) {
+                let started = shown
+                    .answered_through(&self.app, &exchange)
+                    .and_then(|()| self.start_stream(py, response, &iterator, &exchange, origin(spec, head)));
+                match started {
                     Ok(()) => Ok(Outcome::Pending(exchange)),
                     Err(fault) => Err((fault, reply)),
                 }
             }
-            Ok(Classified::Awaitable(awaitable)) => Ok(self.await_result(py, awaitable, origin(spec, head))),
+            Ok(Classified::Awaitable(awaitable)) => {
+                let exchange = Exchange::without_body();
+                match shown.answered_through(&self.app, &exchange) {
+                    Ok(()) => Ok(self.await_result(py, awaitable, exchange, origin(spec, head))),
+                    Err(fault) => Err((fault, reply)),
+                }
+            }
             Err(fault) => Err((fault, reply)),
         };
         self.scratch.replace(scratch);
@@ -157,9 +168,19 @@ impl Local {
         })
     }
 
+    /// A call on this worker, which has no exchange as yet.
+    fn call<'a>(&'a self, index: usize, path: &'a PathParams, request: &'a Request) -> Call<'a> {
+        Call { app: &self.app, offload: &self.offload, index, path, request, exchange: None }
+    }
+
     /// Awaits, on the home loop, what a plain handler returned.
-    fn await_result(self: &Rc<Self>, py: Python<'_>, awaitable: Bound<'_, PyAny>, origin: Origin) -> Outcome {
-        let exchange = Exchange::without_body();
+    fn await_result(
+        self: &Rc<Self>,
+        py: Python<'_>,
+        awaitable: Bound<'_, PyAny>,
+        exchange: Arc<Exchange>,
+        origin: Origin,
+    ) -> Outcome {
         if let Some(home) = &self.home {
             coroutine::start(py, home, || Ok(awaitable), &exchange, origin);
             return Outcome::Pending(exchange);
@@ -169,40 +190,58 @@ impl Local {
     }
 }
 
-/// Makes the arguments and calls the handler.
-fn call_with<'py>(
-    app: &App,
-    offload: &Offload,
+/// A call of a raw handler: what its arguments are made of.
+struct Call<'a> {
+    app: &'a App,
+    offload: &'a Offload,
     index: usize,
-    handler: &Bound<'py, PyAny>,
-    values: Vec<Value>,
-    path: &PathParams,
-    request: &Request,
-) -> PyResult<Bound<'py, PyAny>> {
-    if values.is_empty() {
-        return handler.call0();
-    }
-    let py = handler.py();
-    let body = match &request.body {
-        RequestBody::Whole(body) => body.clone(),
-        _ => Bytes::new(),
-    };
-    let mut arguments = Vec::with_capacity(values.len());
-    for (value, param) in values.into_iter().zip(&app.table.routes[index].params) {
-        if let (Value::Upload, RequestBody::Streamed(exchange)) = (&value, &request.body) {
-            arguments.push(upload(py, app, offload, path, request, exchange)?);
-            continue;
+    path: &'a PathParams,
+    request: &'a Request,
+    /// What the request is answered through, where that is known before the call.
+    exchange: Option<&'a Arc<Exchange>>,
+}
+
+impl Call<'_> {
+    /// Makes the arguments and calls the handler.
+    fn make<'py>(
+        &self,
+        handler: &Bound<'py, PyAny>,
+        values: Vec<Value>,
+        shown: &RequestObject<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if values.is_empty() {
+            return handler.call0();
         }
-        let argument = bind::to_python(py, value, param, &body, || {
-            let made = PyRequest::new(request, body.clone(), path);
-            match &app.request_class {
-                Some(class) => made.plain(class.bind(py)),
-                None => Ok(Bound::new(py, made)?.into_any()),
+        let py = handler.py();
+        let (app, request) = (self.app, self.request);
+        let body = match &request.body {
+            RequestBody::Whole(body) => body.clone(),
+            _ => Bytes::new(),
+        };
+        let mut arguments = Vec::with_capacity(values.len());
+        for (value, param) in values.into_iter().zip(&app.table.routes[self.index].params) {
+            if let (Value::Upload, RequestBody::Streamed(exchange)) = (&value, &request.body) {
+                arguments.push(self.upload(py, exchange)?);
+                continue;
             }
-        })?;
-        arguments.push(argument);
+            let argument = bind::to_python(py, value, param, &body, || {
+                shown.of(py, app, request, &body, self.path, self.exchange)
+            })?;
+            arguments.push(argument);
+        }
+        interp::call_positional(handler, &arguments)
     }
-    interp::call_positional(handler, &arguments)
+
+    fn upload<'py>(&self, py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Bound<'py, PyAny>> {
+        let (app, request) = (self.app, self.request);
+        if app.request_class.is_some() {
+            return Err(PyRuntimeError::new_err("an Upload is not there in an interpreter of its own"));
+        }
+        let head = Py::new(py, PyRequest::new(request, Bytes::new(), self.path, Some(exchange)))?;
+        let content_type = request.head.field(b"content-type").unwrap_or_default().to_vec();
+        let upload = Upload::new(head, content_type, exchange.clone(), self.offload.clone(), app.forms);
+        Ok(Bound::new(py, upload)?.into_any())
+    }
 }
 
 /// How a request is answered later: through the exchange that its body comes through, if it comes through one.
@@ -225,23 +264,6 @@ fn exchange_for(spec: &RouteSpec, request: &mut Request) -> impl FnOnce() -> Arc
         exchange
     });
     move || streamed.unwrap_or_else(Exchange::without_body)
-}
-
-fn upload<'py>(
-    py: Python<'py>,
-    app: &App,
-    offload: &Offload,
-    path: &PathParams,
-    request: &Request,
-    exchange: &Arc<Exchange>,
-) -> PyResult<Bound<'py, PyAny>> {
-    if app.request_class.is_some() {
-        return Err(PyRuntimeError::new_err("an Upload is not there in an interpreter of its own"));
-    }
-    let head = Py::new(py, PyRequest::new(request, Bytes::new(), path))?;
-    let content_type = request.head.field(b"content-type").unwrap_or_default().to_vec();
-    let upload = Upload::new(head, content_type, exchange.clone(), offload.clone(), app.forms);
-    Ok(Bound::new(py, upload)?.into_any())
 }
 
 fn origin(spec: &RouteSpec, head: &RequestHead) -> Origin {

@@ -6,4 +6,4 @@ mod middleware;
 mod request;
 
 pub use middleware::MiddlewareStack;
-pub use request::Request;
+pub use request::{plain_answered_through, Request};

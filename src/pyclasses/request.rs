@@ -1,15 +1,16 @@
 //! The request as a raw handler sees it.
 //!
-//! Owns: reading. Rule: nothing is made before it is asked for.
+//! Owns: reading, asking whether the peer has left. Rule: nothing is made before it is asked for.
+//! Threads: written while it is made, and once more at most, when its handler has said how it answers; read by any.
 
 use crate::bytes_ext;
 use crate::http1::RequestHead;
-use crate::interp;
-use crate::service::{self, Ends};
+use crate::interp::{self, name};
+use crate::service::{self, Ends, Exchange};
 use bytes::Bytes;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
-use std::sync::Arc;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString, PyTuple};
+use std::sync::{Arc, OnceLock};
 
 /// One request, whole: head and body.
 #[pyclass(frozen, module = "turboapi_rs._core")]
@@ -18,17 +19,30 @@ pub struct Request {
     body: Bytes,
     path_params: Vec<(String, String)>,
     ends: Arc<Ends>,
+    /// What it is answered through. Empty for as long as its handler runs on the worker, and if it answers at once.
+    exchange: OnceLock<Arc<Exchange>>,
 }
 
 impl Request {
-    /// Made by `dispatch`.
-    pub fn new(request: &service::Request, body: Bytes, path_params: &[(String, String)]) -> Self {
+    /// Made by `dispatch`. `exchange` is the one that the request is answered through, where that is known before the call.
+    pub fn new(
+        request: &service::Request,
+        body: Bytes,
+        path_params: &[(String, String)],
+        exchange: Option<&Arc<Exchange>>,
+    ) -> Self {
         Request {
             head: request.head.clone(),
             body,
             path_params: path_params.to_vec(),
             ends: request.ends.clone(),
+            exchange: exchange.map_or_else(OnceLock::new, |exchange| OnceLock::from(exchange.clone())),
         }
+    }
+
+    /// It is answered through that exchange, as has turned out. The first one stays.
+    pub fn answered_through(&self, exchange: &Arc<Exchange>) {
+        self.exchange.get_or_init(|| exchange.clone());
     }
 
     /// The same request as an instance of a plain Python class, `turboapi_rs.isolated.Request`.
@@ -49,9 +63,30 @@ impl Request {
             PyString::new(py, self.http_version()).into_any(),
             self.client().into_pyobject(py)?,
             PyString::new(py, &String::from_utf8_lossy(self.head.target())).into_any(),
+            match self.exchange.get() {
+                Some(exchange) => asking(py, exchange)?,
+                None => py.None().into_bound(py),
+            },
         ];
         class.call1(PyTuple::new(py, arguments)?)
     }
+}
+
+/// As [`Request::answered_through`], for what [`Request::plain`] made.
+///
+/// # Errors
+/// Out of memory.
+pub fn plain_answered_through(plain: &Bound<'_, PyAny>, exchange: &Arc<Exchange>) -> PyResult<()> {
+    let py = plain.py();
+    plain.setattr(name!(py, "_ask"), asking(py, exchange)?)
+}
+
+/// `is_disconnected`, for any interpreter.
+fn asking<'py>(py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Bound<'py, PyAny>> {
+    let exchange = exchange.clone();
+    interp::callback0(py, move |py| {
+        Ok(PyBool::new(py, exchange.is_disconnected()).to_owned().into_any().unbind())
+    })
 }
 
 #[pymethods]
@@ -140,6 +175,16 @@ impl Request {
     #[getter]
     fn client(&self) -> Option<(String, u16)> {
         self.ends.client.clone()
+    }
+
+    /// True once the client has left, or was cut off, before its response was whole.
+    ///
+    /// A client that ends its sending side has left, unless the server was told otherwise (`half_close`). False while a
+    /// plain function runs on the worker: nothing is noticed meanwhile.
+    ///
+    /// Threads: any. It neither waits nor raises.
+    fn is_disconnected(&self) -> bool {
+        self.exchange.get().is_some_and(|exchange| exchange.is_disconnected())
     }
 
     fn __repr__(&self) -> String {

@@ -251,6 +251,11 @@ impl Exchange {
         self.state.lock().closed
     }
 
+    /// The peer left, or was cut off, before the response was whole.
+    pub fn is_disconnected(&self) -> bool {
+        self.closed() == Some(CloseReason::Disconnected)
+    }
+
     /// The application has said its last word, or none will be taken.
     pub fn has_ended(&self) -> bool {
         let state = self.state.lock();
@@ -324,6 +329,8 @@ impl Exchange {
         state.closed.get_or_insert(reason);
         let dropped = std::mem::take(&mut state.outbound);
         state.outbound_bytes = 0;
+        // A handler may keep the exchange, to ask how it ended; it is not to keep the connection's task.
+        let dropped = (dropped, state.connection.take());
         let waiting = [state.receiver.take(), state.sender.take(), state.watcher.take()];
         drop(state);
         drop(dropped);
@@ -354,5 +361,31 @@ fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
+    }
+}
+
+#[cfg(all(test, not(feature = "models")))]
+mod tests {
+    use super::*;
+    use std::task::Wake;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn closed_exchange_says_who_left_and_keeps_no_task() {
+        for (reason, has_left) in [(CloseReason::Disconnected, true), (CloseReason::Complete, false)] {
+            let task = Arc::new(Task);
+            let waker = Waker::from(task.clone());
+            let exchange = Exchange::without_body();
+            exchange.poll_wants(&Context::from_waker(&waker));
+            drop(waker);
+            assert_eq!((Arc::strong_count(&task), exchange.is_disconnected()), (2, false));
+            exchange.close(reason);
+            assert_eq!((Arc::strong_count(&task), exchange.is_disconnected()), (1, has_left));
+        }
     }
 }
