@@ -143,7 +143,8 @@ def test_thread_that_is_ended_from_outside_takes_the_process_with_it(folder, iso
 
 
 @pytest.mark.parametrize(
-    ("path", "says"), [("/panic", r"worker 0 died: another"), ("/vanish", r"worker process \d+ .*by SIG(ABRT|SEGV): another")]
+    ("path", "says"),
+    [("/panic", r"worker 0 died: another"), ("/vanish", r"worker process \d+ .*by SIG(ABRT|SEGV): another")],
 )
 def test_process_whose_worker_dies_is_replaced(folder, path, says):
     with serving(folder, "processes") as command:

@@ -34,8 +34,35 @@ pub struct Pool {
     enter: Box<Enter>,
     state: Mutex<State>,
     has_work: Condvar,
-    ended: Condvar,
+    crew: Arc<Crew>,
     me: std::sync::Weak<Pool>,
+}
+
+/// Threads that have not ended, those on their way out included.
+///
+/// Not in the pool: a thread counts until it has let go of the pool, and with it of what `enter` holds, which may have to
+/// be let go of before whoever waits for the end ends the interpreter.
+struct Crew {
+    alive: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl Crew {
+    fn join(&self) {
+        *self.alive.lock() += 1;
+    }
+
+    fn leave(&self) {
+        *self.alive.lock() -= 1;
+        self.ended.notify_all();
+    }
+
+    /// How many are left at the deadline.
+    fn wait(&self, deadline: Instant) -> usize {
+        let mut alive = self.alive.lock();
+        while *alive > 0 && !self.ended.wait_until(&mut alive, deadline).timed_out() {}
+        *alive
+    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -53,8 +80,6 @@ struct State {
     idle: usize,
     /// Those of them that run a job.
     busy: usize,
-    /// Threads that have not ended, those on their way out included.
-    alive: usize,
     completed: u64,
     refused: u64,
     has_ended: bool,
@@ -83,7 +108,7 @@ impl Pool {
             enter: Box::new(enter),
             state: Mutex::default(),
             has_work: Condvar::new(),
-            ended: Condvar::new(),
+            crew: Arc::new(Crew { alive: Mutex::new(0), ended: Condvar::new() }),
             me: me.clone(),
         })
     }
@@ -92,16 +117,14 @@ impl Pool {
     /// stop a job that blocks. False: some are left behind.
     pub fn end(&self, within: Duration) -> bool {
         let deadline = Instant::now() + within;
-        let mut state = self.state.lock();
-        state.has_ended = true;
+        // From here on no thread joins.
+        self.state.lock().has_ended = true;
         self.has_work.notify_all();
-        while state.alive > 0 {
-            if self.ended.wait_until(&mut state, deadline).timed_out() {
-                log::warn!("{} jobs that block were left behind", state.alive + state.queue.len());
-                return false;
-            }
+        let left = self.crew.wait(deadline);
+        if left > 0 {
+            log::warn!("{} jobs that block were left behind", left + self.state.lock().queue.len());
         }
-        true
+        left == 0
     }
 
     fn live(&self) {
@@ -132,12 +155,6 @@ impl Pool {
         // Under the same lock as the last look at the queue: no job is left to a thread that is leaving.
         state.threads -= 1;
     }
-
-    /// The thread has left everything that `enter` gave it.
-    fn leave(&self) {
-        self.state.lock().alive -= 1;
-        self.ended.notify_all();
-    }
 }
 
 impl OffloadPool for Pool {
@@ -155,16 +172,18 @@ impl OffloadPool for Pool {
             return Ok(());
         }
         state.threads += 1;
-        state.alive += 1;
+        self.crew.join();
         let Some(pool) = self.me.upgrade() else { return Ok(()) };
+        let crew = self.crew.clone();
         let spawned = sync::spawn("turboapi-offload", STACK_BYTES, move || {
             (pool.enter)(&mut || pool.live());
-            pool.leave();
+            drop(pool);
+            crew.leave();
         });
         if let Err(error) = spawned {
             log::error!("a thread of the offload pool could not be started: {error}");
             state.threads -= 1;
-            state.alive -= 1;
+            self.crew.leave();
             // With no thread at all the job would wait for ever. It is the last one: the lock was held all the time.
             if state.threads == 0 {
                 return state.queue.pop_back().map_or(Ok(()), Err);
@@ -301,6 +320,26 @@ mod tests {
         assert!(pool.end(SOON));
         drop(pool);
         assert_eq!(all.iter().collect::<Vec<_>>(), ["in", "out"]);
+    }
+
+    /// A thread once held the pool for a moment longer than it was waited for, and ended what `enter` holds in the middle of
+    /// the interpreter's own end.
+    #[test]
+    fn no_thread_holds_the_pool_when_it_has_ended() {
+        for _ in 0..200 {
+            let held = Arc::new(());
+            let seen = Arc::downgrade(&held);
+            let pool = Pool::new(4, 8, move |run| {
+                let _held = &held;
+                run();
+            });
+            for _ in 0..4 {
+                assert!(submit(&pool, || {}));
+            }
+            assert!(pool.end(SOON));
+            drop(pool);
+            assert!(seen.upgrade().is_none());
+        }
     }
 
     #[test]

@@ -101,3 +101,30 @@ fn a_job_that_meets_the_end_is_run_or_given_back() {
         assert!(!jobs.submit(&pool));
     });
 }
+
+/// What `enter` holds, and when it is let go of.
+struct Held(Arc<AtomicUsize>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What `enter` holds is let go of when the pool has ended and its owner has dropped it: no thread does that later.
+#[test]
+fn no_thread_holds_a_pool_that_has_ended() {
+    explore(|| {
+        turboapi::sync::pass_times(0);
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let held = Held(dropped.clone());
+        let pool = Pool::new(1, 1, move |run| {
+            let _held = &held;
+            run();
+        });
+        assert!(Jobs::new().submit(&pool));
+        assert!(pool.end(Duration::ZERO));
+        drop(pool);
+        assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    });
+}
