@@ -1,15 +1,20 @@
 """Clients that leave: (surface) x (sync, async) x (before the first item, between items, while the producer is silent).
 
-The iterator is closed once, at once, and no task is left. A sync producer that blocks is closed when its `next()` returns:
+The iterator is closed once, at once, and no task and no descriptor is left. A sync producer that blocks is closed when its `next()` returns:
 no thread can be interrupted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextlib
+import os
+import re
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -169,8 +174,18 @@ DIRECT = [raw, raw_events, plan, returned, returned_by_def, returned_events]
 SURFACES = [*DIRECT, asgi, asgi_events, asgi_yield]
 
 
-def tasks_of(connect, server):
-    return int(connect(server).exchange(request_bytes("GET", "/tasks")).body)
+def tasks_of(connection):
+    return int(connection.exchange(request_bytes("GET", "/tasks")).body)
+
+
+def descriptors():
+    """What this process has open, by kind: a file by its path, sockets without their numbers. Nothing where no /proc is."""
+    kinds = collections.Counter()
+    folder = Path("/proc/self/fd")
+    for name in os.listdir(folder) if folder.exists() else ():
+        with contextlib.suppress(OSError):  # The one that the folder was read through.
+            kinds[re.sub(r":\[\d+\]", "", os.readlink(folder / name))] += 1
+    return kinds
 
 
 @pytest.mark.parametrize("moment", ["first", "between", "silent"])
@@ -180,7 +195,10 @@ def test_a_client_that_leaves_closes_the_iterator_once(live, connect, surface, k
     producer = Producer(moment)
     make = producer.sync if kind == "sync" else producer.asynchronous
     server = live(surface(make, kind))
-    before = tasks_of(connect, server)
+    asking = connect(server)
+    # The first request of each kind, so that what the process opens once and keeps is counted before.
+    asking.exchange(request_bytes("GET", "/thread"))
+    tasks_before, open_before = tasks_of(asking), descriptors()
     connection = connect(server)
     connection.send(GET)
     read = b""
@@ -193,16 +211,20 @@ def test_a_client_that_leaves_closes_the_iterator_once(live, connect, surface, k
         producer.released.set()
     # What the machine makes this server wait for at this moment: another client's request needs the same loop, and where
     # a thread closes the iterator, a thread.
-    tasks_of(connect, server)
+    with connect(server) as other:
+        tasks_of(other)
     if kind == "sync":
-        connect(server).exchange(request_bytes("GET", "/thread"))
+        with connect(server) as other:
+            other.exchange(request_bytes("GET", "/thread"))
     machine = time.monotonic() - started
     assert producer.is_closed.wait(20)
     assert producer.closed_at - started < SOON + machine
     deadline = time.monotonic() + 10
-    while tasks_of(connect, server) != before and time.monotonic() < deadline:
+    while (tasks_of(asking) != tasks_before or not descriptors() <= open_before) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert tasks_of(connect, server) == before
+    assert tasks_of(asking) == tasks_before
+    # Fewer is well: what a test before this one left to the garbage collector.
+    assert descriptors() - open_before == collections.Counter()
     assert producer.closes == 1
 
 
