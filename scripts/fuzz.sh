@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for so many seconds: scripts/fuzz.sh SECONDS [TARGET...]; with --known in place of SECONDS, once
-# over its seeds and what is in its corpus.
-# A crash prints its input's path and the command that replays it: scripts/fuzz.sh --replay TARGET INPUT. cargo-fuzz is installed when missing; without a
-# nightly toolchain the stable one is told to take the sanitizer's flags.
+# over its seeds and what is in its corpus; with --dictionaries, only says which dictionary each target is given.
+# A crash prints its input's path and the command that replays it: scripts/fuzz.sh --replay TARGET INPUT. cargo-fuzz is
+# installed when missing; without a nightly toolchain the stable one is told to take the sanitizer's flags.
 #
 #   PYTHON  the interpreter of a virtual environment; targets that hold a Python interpreter embed its like
 set -uo pipefail
@@ -13,15 +13,6 @@ replayed=()
 if [ "$seconds" = --replay ]; then
   replayed=("$(realpath "../$2" 2>/dev/null || realpath "$2")")
   set -- "$1"
-fi
-fuzz=(cargo +nightly fuzz)
-if ! cargo +nightly --version >/dev/null 2>&1; then
-  fuzz=(cargo fuzz)
-  export RUSTC_BOOTSTRAP=1
-fi
-if ! cargo fuzz --version >/dev/null 2>&1; then
-  echo "fuzz: installing cargo-fuzz"
-  cargo install -q --locked cargo-fuzz || { echo "fuzz: cargo-fuzz cannot be installed"; exit 1; }
 fi
 
 # Prints the targets with (1) or without (0) an interpreter inside.
@@ -34,11 +25,44 @@ targets_with_python() {
     END { flush() }' Cargo.toml
 }
 
+# Prints the file of tokens that inputs of a target are made of; nothing for one whose inputs are programs of a machine of
+# its own: bytes that say what to do next, which no token stands for. The only place that says so: all other scripts run
+# targets by way of this one.
+dictionary_of() {
+  case $1 in
+    http1_head | http1_split_invariance | http1_roundtrip | chunked_body) echo dictionaries/http1.dict ;;
+    json_encode | json_body_verdict) echo dictionaries/json.dict ;;
+    sse_roundtrip) echo dictionaries/sse.dict ;;
+    multipart) echo dictionaries/multipart.dict ;;
+    router_find) echo dictionaries/router.dict ;;
+    dispatch_result | ft_dispatch | ft_stream | ft_swap) ;;
+    *) return 1 ;;
+  esac
+}
+
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then
   # Those without first: the library is built once for each kind.
   while read -r target; do targets+=("$target"); done < <(targets_with_python 0; targets_with_python 1)
 fi
+if [ "$seconds" = --dictionaries ]; then
+  for target in "${targets[@]}"; do
+    dictionary=$(dictionary_of "$target") || { echo "fuzz: $target has no row in dictionary_of"; exit 1; }
+    echo "$target ${dictionary:-none}"
+  done
+  exit
+fi
+
+fuzz=(cargo +nightly fuzz)
+if ! cargo +nightly --version >/dev/null 2>&1; then
+  fuzz=(cargo fuzz)
+  export RUSTC_BOOTSTRAP=1
+fi
+if ! cargo fuzz --version >/dev/null 2>&1; then
+  echo "fuzz: installing cargo-fuzz"
+  cargo install -q --locked cargo-fuzz || { echo "fuzz: cargo-fuzz cannot be installed"; exit 1; }
+fi
+
 figure() { grep -oE "$1: *[0-9]+" "$log" | tail -1 | grep -oE '[0-9]+$'; }
 
 mkdir -p target
@@ -49,9 +73,12 @@ for target in "${targets[@]}"; do
   options=(-max_total_time="$seconds" -print_final_stats=1)
   if [ "$seconds" = --known ]; then options=(-runs=0 -print_final_stats=1); fi
   inputs=("corpus/$target" "seeds/$target")
-  for dictionary in "dictionaries/$target.dict" dictionaries/http1.dict; do
-    if [ -e "$dictionary" ]; then options+=(-dict="$dictionary"); break; fi
-  done
+  if ! dictionary=$(dictionary_of "$target"); then
+    failed=$((failed + 1))
+    echo "fuzz: $target FAILED: it has no row in dictionary_of"
+    continue
+  fi
+  if [ -n "$dictionary" ]; then options+=(-dict="$dictionary"); fi
   features=() environment=() build=(env)
   if targets_with_python 1 | grep -qx "$target"; then
     if [ -z "${PYTHON:-}" ]; then

@@ -10,7 +10,7 @@
 # Exit 3: not to be had here, with a last line that says why. Exit 2: no such version.
 #
 #   TURBOAPI_PYTHON_CACHE    where builds are kept (default: ~/.cache/turboapi/python)
-#   TURBOAPI_PYTHON_SOURCES  a folder with python3.X_*.orig.tar.xz archives
+#   TURBOAPI_PYTHON_SOURCES  a folder with source archives: Debian's python3.X_*.orig.tar.xz, python.org's Python-3.X.*.tar.xz
 #   TURBOAPI_PYTHON_SYSTEM   0: build, whatever PATH, pyenv and uv have
 set -euo pipefail
 
@@ -83,11 +83,18 @@ install_libraries() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${packages[@]}" >&2 </dev/null
 }
 
-# Puts the .orig.tar.xz of the series into the folder $1.
+# Prints the newest source archive of the series in the folder $1, as Debian names it before as python.org does.
+archive_in() {
+  local archive
+  archive=$(ls "$1"/python"$series"_*.orig.tar.[gx]z 2>/dev/null | sort -V | tail -1) || true
+  [ -n "$archive" ] || archive=$(ls "$1"/Python-"$series".*.tar.xz 2>/dev/null | sort -V | tail -1) || true
+  [ -n "$archive" ] && echo "$archive"
+}
+
+# Puts a source archive of the series into the folder $1.
 fetch_source() {
   local archive
-  archive=$(ls "${TURBOAPI_PYTHON_SOURCES:-/nonexistent}"/python"$series"_*.orig.tar.xz 2>/dev/null | sort -V | tail -1) || true
-  if [ -n "$archive" ]; then
+  if archive=$(archive_in "${TURBOAPI_PYTHON_SOURCES:-/nonexistent}"); then
     say "source: $archive"
     cp "$archive" "$1/"
     return
@@ -117,7 +124,7 @@ fetch_from() {
     -o APT::Update::Error-Mode=any)
   within 300 apt-get "${options[@]}" update >&2 </dev/null &&
     (cd "$folder" && within 300 apt-get "${options[@]}" source --download-only "python$series" >&2 </dev/null) &&
-    ls "$folder"/python"$series"_*.orig.tar.[gx]z >/dev/null 2>&1 && say "source: python$series of Debian $suite"
+    archive_in "$folder" >/dev/null && say "source: python$series of Debian $suite"
 }
 
 # Static libpython, -O3, no profile-guided pass (it takes longer than all the rest of the set-up).
@@ -136,7 +143,7 @@ build() {
   fetch_source "$work" || return 1
   say "building CPython $wanted (about 5 minutes on 2 cores); log: $home.log"
   mkdir -p "$work/src"
-  tar -xf "$work"/python"$series"_*.orig.tar.[gx]z -C "$work/src" --strip-components=1 || { why="the archive is broken"; return 1; }
+  tar -xf "$(archive_in "$work")" -C "$work/src" --strip-components=1 || { why="the archive is broken"; return 1; }
   rm -rf "$home"
   if ! (cd "$work/src" && ./configure "${options[@]}" && make -j"$jobs" && make install ${install[@]+"${install[@]}"}) >"$home.log" 2>&1 </dev/null; then
     tail -5 "$home.log" >&2

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import pathlib
+import re
+import subprocess
 import types
 
 import pytest
@@ -105,3 +107,35 @@ LEDGER = "| file | what |\n|---|---|\n| `src/x.rs` | one read |\n"
 def test_unsafe_breach_is_named(tmp_path: pathlib.Path, text: str, ledger: str, expected: list[str]) -> None:
     root = plant(tmp_path, {"src/x.rs": text, "docs/unsafe.md": ledger})
     assert unsafe.breaches(root) == expected
+
+
+def dictionaries() -> dict[str, str]:
+    """Tell the dictionary of each fuzz target, as the script that runs them does."""
+    command = ["bash", str(SCRIPTS / "fuzz.sh"), "--dictionaries"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(line.split() for line in told.splitlines())
+
+
+def test_each_fuzz_target_has_the_dictionary_of_its_own_format() -> None:
+    """JSON and events were fuzzed with tokens of HTTP: no dictionary had a target's name, so one stood in for all."""
+    fuzz = SCRIPTS.parent / "fuzz"
+    found = dictionaries()
+    assert found.keys() == {path.stem for path in (fuzz / "fuzz_targets").iterdir() if path.is_file()}
+    assert set(found.values()) == {f"dictionaries/{path.name}" for path in (fuzz / "dictionaries").iterdir()} | {"none"}
+    for target, file in found.items():
+        format_ = target.partition("_")[0]
+        if (fuzz / "dictionaries" / f"{format_}.dict").exists():
+            assert file == f"dictionaries/{format_}.dict", target
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SCRIPTS.parent / "fuzz" / "dictionaries").iterdir()), ids=lambda path: path.name
+)
+def test_dictionary_is_one_that_the_fuzzer_reads(path: pathlib.Path) -> None:
+    """It refuses to start on a line of another form; a token of over 64 bytes it drops without a word."""
+    tokens = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    for token in tokens:
+        quoted = re.fullmatch(r'"((?:[ !#-\[\]-~]|\\[\\"]|\\x[0-9a-fA-F]{2})+)"', token)
+        assert quoted, token
+        assert len(re.findall(r"\\x..|\\.|.", quoted[1])) <= 64, token
+    assert len(set(tokens)) == len(tokens)

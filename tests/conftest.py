@@ -38,6 +38,7 @@ ALONE = {
     "tests/files/test_uploads.py::test_bad_form_is_refused": "counts the files of the process",
     "tests/files/test_static_files.py::test_links_are_followed": "writes into the folder of its fixture",
     "tests/files/test_static_files.py::test_nothing_else_is_served": "writes into the folder of its fixture",
+    "tests/sse/test_disconnects.py::test_a_client_that_leaves": "counts the descriptors of the process",
     "tests/freethreading/": "starts its own threads, and counts what all of them leave",
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from turboapi_rs import ConfigError, ServerConfig, gil
 
-from tests.support.command import Command, turboapi
+from tests.support.command import ANY_PORT, Command, turboapi
 from tests.support.wire import Connection, request_bytes
 
 IS_FREE = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -126,12 +126,27 @@ def test_script_that_serves_itself_names_the_module_too(folder):
 
 @free_threaded
 def test_refuse_is_exit_2_with_the_name(folder):
-    ended = turboapi("run", "early:server", "--gil", "refuse", folder=folder)
-    says = "turboapi: --gil: refuse, but the GIL is on: the extension module 'wants_gil' turned it on\n"
-    assert (ended.returncode, ended.stderr) == (2, says)
+    for isolation in ("shared", "processes"):
+        ended = turboapi("run", "early:server", "--gil", "refuse", "--isolation", isolation, *ANY_PORT, folder=folder)
+        says = "turboapi: --gil: refuse, but the GIL is on: the extension module 'wants_gil' turned it on\n"
+        assert (ended.returncode, ended.stderr) == (2, says)
     ended = turboapi("run", "plain:server", "--gil", "refuse", folder=folder, env={"PYTHON_GIL": "1"})
     says = "turboapi: --gil: refuse, but the GIL is on: PYTHON_GIL=1 or -X gil=1 asks for it\n"
     assert (ended.returncode, ended.stderr) == (2, says)
+
+
+@pytest.mark.skipif(IS_FREE, reason="for a build with the GIL")
+@pytest.mark.parametrize("isolation", ["shared", "interpreters", "processes"])
+def test_refuse_is_exit_2_where_the_gil_is_built_in(folder, isolation):
+    ended = turboapi("run", "plain:server", "--gil", "refuse", "--isolation", isolation, *ANY_PORT, folder=folder)
+    says = "turboapi: --gil: refuse, but the GIL is on: this Python is built with it\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", says)
+
+
+@pytest.mark.skipif(IS_FREE, reason="for a build with the GIL")
+def test_require_serves_where_the_gil_is_built_in(folder):
+    with Command("plain:server", "--gil", "require", folder=folder) as serving:
+        assert serving.end() == 0
 
 
 @free_threaded

@@ -453,6 +453,15 @@ REFUSED = {
         "server.route('POST', '/', take)",
         "reads bodies whole, and uploads.take (POST /) takes an Upload: use isolation 'processes', or 'shared'",
     ),
+    "folders": (
+        "from turboapi_rs import Server\nserver = Server()\nserver.get('/')(lambda: 1)\nserver.static_files('/static', '.')",
+        "serves no folders of files, and static_files('/static', ...) is one: use isolation 'processes', or 'shared'",
+    ),
+    "events": (
+        "from turboapi_rs import Server\nfrom turboapi_rs.sse import EventSourceResponse\nserver = Server()\n"
+        "server.get('/')(lambda: EventSourceResponse(iter('ab')))",
+        "_pydantic_core (imported by pydantic_core) refuses: use isolation 'processes', or 'shared'",
+    ),
     "conflict": (
         "from turboapi_rs import Server\nserver = Server()\nfor _ in range(2): server.route('GET', '/', lambda: 1)",
         "route GET /",

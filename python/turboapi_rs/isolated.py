@@ -96,6 +96,8 @@ class CoreServer:
     def __init__(self) -> None:
         self.routes: list[tuple[Any, ...]] = []
         self.static: list[tuple[Any, ...]] = []
+        #: Prefixes of folders of files.
+        self.folders: list[str] = []
 
     def route(
         self, method: str, path: str, handler: Any, *, name: str, params: list[Any], is_async: bool, pin: str
@@ -108,6 +110,10 @@ class CoreServer:
     ) -> None:
         """As the native one."""
         self.static.append((path, status, content_type, body, headers))
+
+    def static_files(self, prefix: str, directory: str, headers: list[tuple[str, str]], **options: Any) -> None:
+        """As the native one, by name alone: an application with folders of files is refused."""
+        self.folders.append(prefix)
 
 
 def _stand_in() -> types.ModuleType:
@@ -158,6 +164,12 @@ def load(target: str, app_dir: str, factory: bool) -> tuple[str | None, list[Any
                 "use isolation 'processes', or 'shared'"
             )
             return reason, [], [], Request
+    if core.folders:
+        reason = (
+            f"isolation: 'interpreters' serves no folders of files, and static_files({core.folders[0]!r}, ...) is one: "
+            "use isolation 'processes', or 'shared'"
+        )
+        return reason, [], [], Request
     return None, core.routes, core.static, Request
 
 

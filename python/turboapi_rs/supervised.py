@@ -68,10 +68,14 @@ def main(argv: list[str] | None = None) -> int:
     orders = Orders.from_json(channel.makefile("r").readline())
     _end_with(orders.supervisor)
     sys.path[:] = orders.path
-    code, message = _serve(orders, channel)
+    blames_setting = False
+    try:
+        code, message = _serve(orders, channel)
+    except ConfigError as error:
+        code, message, blames_setting = 2, str(error), True
     if message:
         with contextlib.suppress(OSError):
-            _report(channel, failed=message, code=code)
+            _report(channel, failed=message, blames_setting=blames_setting)
     return code
 
 
@@ -109,7 +113,9 @@ def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
         serving.join()
         # All is done: a signal that comes late must not look like a death.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    except (ConfigError, AppNotFound, ValueError) as error:
+    except ConfigError:
+        raise
+    except (AppNotFound, ValueError) as error:
         return 2, str(error)
     except OSError as error:
         return 2, f"cannot listen: {error.strerror or error}"

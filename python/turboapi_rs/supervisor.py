@@ -81,8 +81,9 @@ class _Worker:
         self.notice: str | None = None
         self.requests = 0
         self.rss = 0
-        #: What it said of its failure, and the exit code that goes with it.
+        #: What it said of its failure, and whether a setting is to blame.
         self.failure: str | None = None
+        self.blames_setting = False
         self.is_told_to_end = False
         self.kill_at: float | None = None
         self._unread = b""
@@ -109,7 +110,7 @@ class _Worker:
                 self.ready_at = time.monotonic()
                 self.driver, self.notice = report["ready"], report["notice"]
             elif "failed" in report:
-                self.failure = report["failed"]
+                self.failure, self.blames_setting = report["failed"], report["blames_setting"]
             else:
                 self.requests, self.rss = report["requests"], report["rss"]
         return is_open
@@ -183,12 +184,13 @@ class Supervisor:
         self._has_served = False
         self._is_announced = False
         self._code = 0
-        self._failure: WorkersFailed | None = None
+        self._failure: WorkersFailed | ConfigError | None = None
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. SIGHUP replaces all workers, one by one.
 
         Raises:
+            ConfigError: the workers say that a setting is wrong, which shows when they have imported the application.
             OSError: the address cannot be listened on.
             WorkersFailed: the workers do not start, or one ended badly.
         """
@@ -336,7 +338,9 @@ class Supervisor:
         # A wrong setting or an application that is not there stays so. Anything else may be passing.
         is_hopeless = worker.failure is not None and worker.exit_code == 2 and not self._has_served
         if is_hopeless or slot.failed_starts >= MAX_FAILED_STARTS:
-            self._failure = WorkersFailed(worker.exit_code or 1, worker.died_of())
+            reason = worker.died_of()
+            blames_setting = is_hopeless and worker.blames_setting
+            self._failure = ConfigError(reason) if blames_setting else WorkersFailed(worker.exit_code or 1, reason)
             self._drain()
             return
         slot.pause = min(slot.pause * 2, LONGEST_PAUSE)

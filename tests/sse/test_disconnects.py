@@ -1,15 +1,20 @@
 """Clients that leave: (surface) x (sync, async) x (before the first item, between items, while the producer is silent).
 
-The iterator is closed once, at once, and no task is left. A sync producer that blocks is closed when its `next()` returns:
-no thread can be interrupted.
+The iterator is closed once, at once, on its own loop or a thread, and no task and no descriptor is left. A sync producer
+that blocks is closed when its `next()` returns: no thread can be interrupted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextlib
+import os
+import re
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -87,7 +92,12 @@ def with_tasks(server):
         await asyncio.sleep(0)
         return len(asyncio.all_tasks())
 
+    async def loop():
+        await asyncio.sleep(0)  # One that cannot suspend runs wherever its request is.
+        return threading.get_ident()
+
     server.route("GET", "/tasks", tasks)
+    server.route("GET", "/loop", loop)
     server.route("GET", "/thread", blocking(lambda: "a thread's"))
     return server
 
@@ -107,6 +117,11 @@ def with_routes(add):
     async def tasks():
         await asyncio.sleep(0)
         return len(asyncio.all_tasks())
+
+    @app.get("/loop")
+    async def loop():
+        await asyncio.sleep(0)  # One that cannot suspend runs wherever its request is.
+        return threading.get_ident()
 
     @app.get("/thread")
     @blocking
@@ -169,8 +184,18 @@ DIRECT = [raw, raw_events, plan, returned, returned_by_def, returned_events]
 SURFACES = [*DIRECT, asgi, asgi_events, asgi_yield]
 
 
-def tasks_of(connect, server):
-    return int(connect(server).exchange(request_bytes("GET", "/tasks")).body)
+def tasks_of(connection):
+    return int(connection.exchange(request_bytes("GET", "/tasks")).body)
+
+
+def descriptors():
+    """What this process has open, by kind: a file by its path, sockets without their numbers. Nothing where no /proc is."""
+    kinds = collections.Counter()
+    folder = Path("/proc/self/fd")
+    for name in os.listdir(folder) if folder.exists() else ():
+        with contextlib.suppress(OSError):  # The one that the folder was read through.
+            kinds[re.sub(r":\[\d+\]", "", os.readlink(folder / name))] += 1
+    return kinds
 
 
 @pytest.mark.parametrize("moment", ["first", "between", "silent"])
@@ -180,7 +205,10 @@ def test_a_client_that_leaves_closes_the_iterator_once(live, connect, surface, k
     producer = Producer(moment)
     make = producer.sync if kind == "sync" else producer.asynchronous
     server = live(surface(make, kind))
-    before = tasks_of(connect, server)
+    asking = connect(server)
+    # The first request of each kind, so that what the process opens once and keeps is counted before.
+    asking.exchange(request_bytes("GET", "/thread"))
+    tasks_before, open_before = tasks_of(asking), descriptors()
     connection = connect(server)
     connection.send(GET)
     read = b""
@@ -193,17 +221,115 @@ def test_a_client_that_leaves_closes_the_iterator_once(live, connect, surface, k
         producer.released.set()
     # What the machine makes this server wait for at this moment: another client's request needs the same loop, and where
     # a thread closes the iterator, a thread.
-    tasks_of(connect, server)
+    with connect(server) as other:
+        tasks_of(other)
     if kind == "sync":
-        connect(server).exchange(request_bytes("GET", "/thread"))
+        with connect(server) as other:
+            other.exchange(request_bytes("GET", "/thread"))
     machine = time.monotonic() - started
     assert producer.is_closed.wait(20)
     assert producer.closed_at - started < SOON + machine
     deadline = time.monotonic() + 10
-    while tasks_of(connect, server) != before and time.monotonic() < deadline:
+    while (tasks_of(asking) != tasks_before or not descriptors() <= open_before) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert tasks_of(connect, server) == before
+    assert tasks_of(asking) == tasks_before
+    # Fewer is well: what a test before this one left to the garbage collector.
+    assert descriptors() - open_before == collections.Counter()
     assert producer.closes == 1
+
+
+class Items:
+    """Endless items, which note where they are asked for, where they are closed, and whether by two at once."""
+
+    def __init__(self, moment):
+        self.moment = moment
+        self.asked, self.closed, self.has_overlapped = [], [], False
+        self.is_asked, self.is_closed, self.released = threading.Event(), threading.Event(), threading.Event()
+        self._is_inside = False
+
+    @contextlib.contextmanager
+    def noted(self, places):
+        self.has_overlapped |= self._is_inside
+        self._is_inside = True
+        places.append((threading.get_ident(), asyncio._get_running_loop()))
+        try:
+            yield
+        finally:
+            self._is_inside = False
+
+    def note_close(self):
+        with self.noted(self.closed):
+            self.is_closed.set()
+
+
+class SyncItems(Items):
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        with self.noted(self.asked):
+            self.is_asked.set()
+            if self.moment == "asked":
+                self.released.wait(20)
+            time.sleep(0.001)
+            return "x" * 100
+
+    def close(self):
+        self.note_close()
+
+
+class AsyncItems(Items):
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        with self.noted(self.asked):
+            self.is_asked.set()
+            await asyncio.sleep(3600 if self.moment == "asked" else 0.001)
+            return "x" * 100
+
+    async def aclose(self):
+        self.note_close()
+
+    async def as_generator(self):
+        try:
+            async for item in self:
+                yield item
+        finally:
+            await self.aclose()
+
+
+@pytest.mark.parametrize("moment", ["asked", "between"])
+@pytest.mark.parametrize("kind", [SyncItems, AsyncItems])
+@pytest.mark.parametrize("surface", SURFACES)
+def test_an_iterator_is_closed_where_it_is_asked(live, connect, surface, kind, moment):
+    """An async one by the loop that asks it; a sync one by a thread that is no loop's, and not while another asks it."""
+    items = kind(moment)
+    # Starlette itself asks there, and never closes; of async iterators the loop knows generators alone.
+    make = items.as_generator if surface is asgi and kind is AsyncItems else lambda: items
+    server = live(surface(make, "async" if kind is AsyncItems else "sync"))
+    loop_thread = int(connect(server).exchange(request_bytes("GET", "/loop")).body)
+    connection = connect(server)
+    connection.send(GET)
+    assert items.is_asked.wait(20)
+    if moment == "between":
+        while b"xxx" not in connection.read_some():
+            pass
+    connection.close()
+    if moment == "asked" and kind is SyncItems:
+        connect(server).exchange(request_bytes("GET", "/loop"))
+        assert not items.closed
+        items.released.set()
+    assert items.is_closed.wait(20)
+    server.stop()
+    assert len(items.closed) == 1
+    assert not items.has_overlapped
+    if kind is AsyncItems:
+        assert set(items.closed) == set(items.asked)
+        assert {thread for thread, _ in items.closed} == {loop_thread}
+    else:
+        assert {loop for _, loop in items.closed + items.asked} == {None}
+        assert loop_thread not in {thread for thread, _ in items.closed + items.asked}
 
 
 @pytest.mark.parametrize("moment", ["first", "silent"])
