@@ -8,6 +8,7 @@ Rule: what cannot be compiled raises `NotCompiled` with its reason.
 from __future__ import annotations
 
 import inspect
+import warnings
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,6 +16,7 @@ from fastapi.datastructures import DefaultPlaceholder
 from fastapi.dependencies.models import Dependant, _is_async_gen_callable, _is_gen_callable
 from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute, _effective_route_context_var, _IncludedRouter
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Route
@@ -150,6 +152,7 @@ def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
     dependant: Dependant = route.dependant
     if getattr(route, "max_body_size", None) is not None:
         raise NotCompiled("max_body_size is set on the route")
+    build_models(route)
     note = ""
     if cls.get_route_handler is not APIRoute.get_route_handler:
         note = f"the route class {cls.__name__} makes its own handler"
@@ -167,6 +170,27 @@ def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
         return compile_handler(place, route, original, note)
     overrides = route.dependency_overrides_provider
     return Builder(place, route, dependant, overrides).build()
+
+
+def build_models(route: Any) -> None:
+    """Have Pydantic build what a route validates and writes, now, on one thread.
+
+    Models may put that off to their first use (`defer_build`), which on several workers would be several at once. One
+    that cannot be built yet is left to its first request, which says why.
+    """
+    fields = [route.body_field, route.response_field, getattr(route, "stream_item_field", None)]
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        waiting += dependant.dependencies
+        for kind in ("path", "query", "header", "cookie", "body"):
+            fields += getattr(dependant, f"{kind}_params")
+    late = [field._type_adapter for field in fields if field is not None and not field._type_adapter.pydantic_complete]
+    with warnings.catch_warnings():
+        # As FastAPI does where it has them built: what a field is called is its own to know.
+        warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
+        for adapter in late:
+            adapter.rebuild(raise_errors=False)
 
 
 def _takes_request(dependant: Dependant) -> bool:
