@@ -43,7 +43,7 @@ def application() -> FastAPI:
         return item
 
     @app.post("/dependency", response_model=Item)
-    async def dependency(item=Depends(given)):  # noqa: B008, FastAPI's own form
+    async def dependency(item=Depends(given)):
         return item
 
     app.include_router(router)
