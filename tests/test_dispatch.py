@@ -122,6 +122,34 @@ def test_circular_and_too_deep_values_are_500(live, connect):
     assert answer_of(live, connect, lambda: deep).status == 500
 
 
+def test_loop_still_runs_after_a_stream_has_been_started_in_its_step(live, connect):
+    """Starting the stream's task took the running loop away from whatever came after it in the same step."""
+    seen = []
+
+    async def items():
+        yield "item"
+
+    async def handler():
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+
+        def first():
+            future.set_result(None)
+            loop.call_soon(loop.call_soon, after)
+
+        def after():
+            seen.append(asyncio._get_running_loop() is loop)
+
+        loop.call_soon(first)
+        await future
+        return 200, "text/plain", b"", items(), {}
+
+    server = Server()
+    server.route("GET", "/", handler)
+    assert connect(live(server)).exchange(get("/")).body == b"item"
+    assert seen == [True]
+
+
 def test_deep_recursion_is_an_exception_wherever_the_handler_runs(live, connect):
     import json
     import pickle

@@ -105,6 +105,8 @@ pub struct HomeLoop {
     next_key: Cell<u64>,
     /// Timers known when the next step was last planned.
     planned_timers: Cell<usize>,
+    /// It is the thread's running loop.
+    is_running: Cell<bool>,
     steps: Cell<u32>,
 }
 
@@ -161,6 +163,7 @@ impl HomeLoop {
             waiting: RefCell::default(),
             next_key: Cell::new(0),
             planned_timers: Cell::new(0),
+            is_running: Cell::new(false),
             steps: Cell::new(0),
         });
         driven::adopt(py, home.event_loop.bind(py))?;
@@ -236,11 +239,17 @@ impl HomeLoop {
         }
     }
 
-    /// Runs `work` with this loop as the thread's running loop.
+    /// Runs `work` with this loop as the thread's running loop, which it stays if it was.
     fn with_running<R>(&self, py: Python<'_>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+        if self.is_running.get() {
+            // A callback of a step starts a task. What comes after it in that step needs the loop, too.
+            return work();
+        }
         let set = self.set_running_loop.bind(py);
         set.call1((self.event_loop.bind(py),))?;
+        self.is_running.set(true);
         let result = work();
+        self.is_running.set(false);
         set.call1((py.None(),))?;
         result
     }
