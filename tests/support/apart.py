@@ -7,6 +7,7 @@ interpreter of a worker imports it: no package of the tests, no Pydantic.
 
 import asyncio
 import contextvars
+import json
 import os
 import threading
 
@@ -198,6 +199,24 @@ VALUES = {
     "nan": float("nan"),
     "deep-object": {"a": object()},
     "no-iterator": (200, "text/x", b"", 7, {}),
+    "false": False,
+    "seven": 7,
+    "many-floats": [1.0, -0.0, 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 0.30000000000000004],
+    "keys": {"": 1, 'a"b\\': "\u2028\x7f\x00", "\U0001f600": [None, False]},
+    "number-key": {1: 2},
+    "surrogate": "\ud800",
+    "five": (200, "text/x", b"", iter([]), {}, 6),
+    "status-true": (True, "text/x", b""),
+    "status-600": (600, "text/x", b""),
+    "type-bytes": (200, b"text/x", b""),
+    "type-newline": (200, "text/x\r\nx: y", b""),
+    "name-space": (200, "text/x", b"", {"bad name": "x"}),
+    "header-number": (200, "text/x", b"", {"x": 1}),
+    "header-euro": (200, "text/x", b"", {"x": "\u20ac"}),
+    "connection": (200, "text/x", b"", {"Connection": "close"}),
+    "no-content": (204, "text/x", b""),
+    "not-modified": (304, "text/x", b"", {"etag": '"a"'}),
+    "content-and-stream": (200, "text/x", b"x", iter([]), {}),
 }
 """What the handler of `/values/NAME` returns."""
 
@@ -216,3 +235,16 @@ def exits():
 
 
 server.static_response("/health", "ok", max_age=5, headers={"x-kind": "static"})
+
+
+@server.get("/needs")
+def needs(n: int, name: str):
+    return {"n": n, "name": name}
+
+
+@server.post("/json")
+def from_json(request: RawRequest):
+    return json.loads(request.body)
+
+
+server.route("GET", "/four", lambda: (200, "text/plain", "four", [("x-n", "é"), ("set-cookie", "a"), ("X-N", "2")]))
