@@ -1,11 +1,11 @@
-"""`--isolation interpreters`: each worker with its own interpreter, and the same bytes as everywhere (`gil_mode_same_bytes`)."""
+"""`--isolation interpreters`: each worker with its own interpreter. That it gives the bytes that all give: test_same_bytes.py."""
 
 from __future__ import annotations
 
 import _interpreters
 import contextlib
 import json
-import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -17,248 +17,18 @@ from turboapi_rs.loading import AppTarget
 from turboapi_rs.testing import LiveServer
 
 from tests.conftest import DRIVER
-from tests.support.command import ANY_PORT, Command, turboapi
-from tests.support.wire import Connection, chunked, request_bytes
+from tests.support.command import ANY_PORT, REPO, Command, turboapi
+from tests.support.wire import Connection, answers_to, closing, request_bytes
 
 SOON = 60.0
 """Seconds that a loaded machine gets for what takes a moment."""
 
-APP = """
-import asyncio, contextvars, os, sys, threading, time
-from turboapi_rs import RawRequest, Server, blocking
-
-server = Server()
-seen = contextvars.ContextVar("seen", default="nothing")
-calls = []
-log = os.environ.get("TURBOAPI_TEST_LOG")
-
-def note(line):
-    # Asked for at each call: the interpreter of the tests keeps this module from one test to the next.
-    with open(os.environ["TURBOAPI_TEST_LOG"], "a") as file:
-        file.write(line + "\\n")
-
-@server.get("/worker")
-def worker():
-    calls.append(1)
-    return {"thread": threading.get_native_id(), "calls": len(calls)}
-
-@server.get("/items/{item_id}")
-def read_item(item_id: int, q: str | None = None, deep: bool = False, tag: list[str] = ()):
-    return {"item_id": item_id, "q": q, "deep": deep, "tag": list(tag)}
-
-@server.get("/floats/{value}")
-def floats(value: float):
-    return [value, -value, value * 1e300]
-
-@server.post("/echo")
-def echo(body: bytes):
-    return 201, "application/octet-stream", body, [("x-one", "1"), ("x-one", "2")]
-
-@server.post("/request")
-def whole(request: RawRequest):
-    return {
-        "method": request.method, "path": request.path, "raw_path": request.raw_path.decode(),
-        "query": request.query_string.decode(), "pairs": request.query_params, "headers": request.headers,
-        "host": request.header("HOST"), "none": request.header("absent"), "version": request.http_version,
-        "size": len(request.body), "params": request.path_params, "shown": repr(request),
-        "left": request.is_disconnected(),
-    }
-
-@server.get("/context")
-def context():
-    before = seen.get()
-    seen.set("something")
-    return before
-
-@server.get("/async")
-async def later():
-    before = seen.get()
-    seen.set("something")
-    await asyncio.sleep(0)
-    async with asyncio.timeout(5):
-        await asyncio.to_thread(int, "7")
-    return {"before": before, "loop": type(asyncio.get_running_loop()).__name__}
-
-@server.get("/far")
-async def far():
-    loop = asyncio.get_running_loop()
-    for seconds in (1e10, 1e18, 9.3e18, 1e300):
-        timer = loop.call_later(seconds, print, "never")
-        await asyncio.to_thread(int)
-        timer.cancel()
-    return "ok"
-
-server.route("GET", "/awaitable", lambda: later())
-
-def counted(name):
-    try:
-        for number in range(5):
-            yield f"{name} {number}\\n"
-    finally:
-        if log:
-            note("closed " + name)
-
-async def counted_later(name):
-    try:
-        for number in range(5):
-            await asyncio.sleep(0)
-            yield f"{name} {number}\\n".encode()
-    finally:
-        if log:
-            note("closed " + name)
-
-server.route("GET", "/stream", lambda: (200, "text/plain", b"", counted("sync"), {"x-kind": "sync"}))
-server.route("GET", "/stream-async", lambda: (200, "text/plain", b"", counted_later("async"), {}))
-
-async def endless():
-    try:
-        while True:
-            yield b"x" * 1024
-            await asyncio.sleep(0)
-    finally:
-        note("closed endless")
-
-def endless_sync():
-    try:
-        while True:
-            yield b"x" * 1024
-    finally:
-        note("closed endless sync")
-
-server.route("GET", "/endless", lambda: (200, "text/plain", b"", endless(), {}))
-server.route("GET", "/endless-sync", lambda: (200, "text/plain", b"", endless_sync(), {}))
-
-class Watched:
-    def __init__(self):
-        note("opened")
-
-class WatchedSync(Watched):
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        return b"x" * 1024
-
-    def close(self):
-        note("closed")
-
-class WatchedAsync(Watched):
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        await asyncio.sleep(0)
-        return b"x" * 1024
-
-    async def aclose(self):
-        note("closed")
-
-def asked(request):
-    note("asked")
-    while not request.is_disconnected():
-        time.sleep(0.002)
-    note("left")
-
-async def asked_later(request):
-    note("asked")
-    try:
-        while not request.is_disconnected():
-            await asyncio.sleep(0.002)
-    finally:
-        if request.is_disconnected():
-            note("left")
-
-def asked_items(request):
-    yield b"one"
-    asked(request)
-
-async def asked_items_later(request):
-    yield b"one"
-    await asked_later(request)
-
-@server.get("/asks/pool")
-@blocking
-def asks_on_the_pool(request: RawRequest):
-    asked(request)
-
-@server.get("/asks/coroutine")
-async def asks_later(request: RawRequest):
-    await asked_later(request)
-
-@server.get("/asks/awaitable")
-def asks_by_an_awaitable(request: RawRequest):
-    return asked_later(request)
-
-@server.get("/asks/stream")
-def asks_in_a_stream(request: RawRequest):
-    return 200, "text/plain", b"", asked_items(request), {}
-
-@server.get("/asks/stream-async")
-def asks_in_an_async_stream(request: RawRequest):
-    return 200, "text/plain", b"", asked_items_later(request), {}
-
-server.route("GET", "/watched", lambda: (200, "text/plain", b"", WatchedAsync(), {}))
-server.route("GET", "/watched-sync", lambda: (200, "text/plain", b"", WatchedSync(), {}))
-
-def torn():
-    yield b"one"
-    raise RuntimeError("after the head")
-
-server.route("GET", "/torn", lambda: (200, "text/plain", b"", torn(), {}))
-for name, value in {
-    "none": None, "true": True, "int": 10**30, "float": 0.1, "text": "h\\u00e9llo", "bytes": b"\\x00\\xff", "list": [1, [2], {}],
-    "large": b"y" * 100_000, "three": (418, "text/x", "tea"), "five-hundred": (599, "text/x", b""),
-    "two": (200, "text/x"), "status": (99, "text/x", b""), "type": (200, 7, b""), "body": (200, "text/x", 7),
-    "framing": (200, "text/x", b"", {"content-length": "5"}), "newline": (200, "text/x", b"", {"x": "a\\r\\nb: c"}),
-    "object": object(), "set": {1}, "nan": float("nan"), "deep-object": {"a": object()}, "no-iterator": (200, "text/x", b"", 7, {}),
-}.items():
-    server.route("GET", "/values/" + name, lambda value=value: value)
-
-@server.get("/raises")
-def raises():
-    raise KeyError("what")
-
-@server.get("/exits")
-def exits():
-    raise SystemExit(3)
-
-server.static_response("/health", "ok", max_age=5, headers={"x-kind": "static"})
-"""
-
-VALUES = re.findall(r'"([a-z-]+)": ', APP.split("for name, value in {")[1].split("}.items()")[0])
-
-SAME = [
-    request_bytes("GET", "/items/7?q=a%20b&deep=yes&tag=x&tag=y"),
-    request_bytes("GET", "/items/99999999999999999999999"),
-    request_bytes("GET", "/items/seven?deep=perhaps"),
-    request_bytes("HEAD", "/items/7"),
-    request_bytes("GET", "/floats/1.5"),
-    request_bytes("GET", "/floats/nan"),
-    request_bytes("POST", "/echo", body=b"\x00" * 70_000),
-    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"abc", b"def")),
-    request_bytes("POST", "/request?a=1&a=2&b=%C3%A9", headers=[("X-Text", "one"), ("X-Text", "two")], body=b"12345"),
-    request_bytes("GET", "/context"),
-    request_bytes("GET", "/context"),
-    request_bytes("GET", "/async"),
-    request_bytes("GET", "/async"),
-    request_bytes("GET", "/awaitable"),
-    request_bytes("GET", "/far"),
-    request_bytes("GET", "/stream"),
-    request_bytes("GET", "/stream-async"),
-    request_bytes("HEAD", "/stream"),
-    request_bytes("GET", "/torn"),
-    *[request_bytes("GET", f"/values/{name}") for name in VALUES],
-    request_bytes("GET", "/raises"),
-    request_bytes("GET", "/health"),
-    request_bytes("GET", "/nowhere"),
-    request_bytes("DELETE", "/echo"),
-    b"GET /items/1 HTTP/1.1\r\n\r\n",
-]
+APP = REPO / "tests" / "support" / "apart.py"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "apart.py").write_text(APP)
+    shutil.copy(APP, tmp_path)
     return tmp_path
 
 
@@ -273,12 +43,8 @@ def start(folder: Path, *, isolation: str, workers: int = 2) -> LiveServer:
     return LiveServer(AppTarget("apart:server", str(folder)), driver=DRIVER, workers=workers, isolation=isolation)
 
 
-def ask(port: int, request: bytes, *, before: bytes = b"") -> bytes:
-    """What comes back, to the end of the connection, without its date."""
-    head, end, body = request.partition(b"\r\n\r\n")
-    with Connection(("127.0.0.1", port)) as connection:
-        connection.send(before + head + b"\r\nConnection: close" + end + body)
-        return re.sub(rb"date: [^\r]*", b"date:", connection.read_to_end())
+def ask(port: int, request: bytes) -> bytes:
+    return answers_to(port, closing(request))
 
 
 def until(is_so) -> None:
@@ -290,30 +56,6 @@ def until(is_so) -> None:
 
 def living() -> int:
     return len(_interpreters.list_all())
-
-
-def test_same_bytes_in_every_isolation(folder):
-    answers = {}
-    for isolation in ("shared", "interpreters"):
-        with start(folder, isolation=isolation) as live:
-            answers[isolation] = [ask(live.port, request) for request in SAME]
-    with Command("apart:server", "--isolation", "processes", "--driver", DRIVER, folder=folder) as serving:
-        answers["processes"] = [ask(serving.port, request) for request in SAME]
-        assert serving.end() == 0
-    for request, *found in zip(SAME, *answers.values(), strict=True):
-        assert len(set(found)) == 1, (request[:200], dict(zip(answers, found, strict=True)))
-    sound = [answer for answer in answers["shared"] if answer.startswith(b"HTTP/1.1 2")]
-    assert len(sound) == 26
-
-
-def test_same_bytes_in_one_pipelined_batch(folder):
-    batch = b"".join(request for request in SAME[:6] + SAME[9:16] if not request.startswith(b"HEAD"))
-    answers = []
-    for isolation in ("shared", "interpreters"):
-        with start(folder, isolation=isolation) as live:
-            answers.append(ask(live.port, request_bytes("GET", "/health"), before=batch))
-    assert answers[0] == answers[1]
-    assert answers[0].count(b"HTTP/1.1 ") == 13
 
 
 def test_each_worker_has_a_module_of_its_own(apart):

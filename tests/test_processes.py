@@ -149,6 +149,27 @@ def test_second_signal_cuts(supervised):
         assert time.monotonic() - started < 20
 
 
+def test_second_signal_cuts_a_worker_that_has_not_got_to_the_first(supervised):
+    """Two SIGTERMs that come to a busy worker are one to it: it drained, and was killed 15 seconds later, with exit code 137."""
+    serving = supervised(workers=1)
+    (worker,) = pids(serving, 1)
+    with Connection(("127.0.0.1", serving.port)) as connection:
+        connection.send(request_bytes("GET", "/endless"))
+        pids(serving, 1)
+        os.kill(worker, signal.SIGSTOP)
+        for _ in range(2):
+            serving.send(signal.SIGTERM)
+            until(lambda: waits_for_nothing_sent(serving.pid))
+        os.kill(worker, signal.SIGCONT)
+        assert serving.wait(SOON) == 0, serving.log()
+
+
+def waits_for_nothing_sent(pid: int) -> bool:
+    """It sleeps, and has taken each signal that was sent to it."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return status["State"].startswith("S") and int(status["ShdPnd"], 16) == 0
+
+
 def refuses(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 
 import pytest
 
-from tests.conftest import DRIVER, WORKERS
+from tests.conftest import COMMAND_OPTIONS, DRIVER, ISOLATION
 from tests.support.command import Command
 from tests.support.wire import Connection, NoAnswer, request_bytes
 
@@ -32,14 +33,21 @@ async def app(scope, receive, send):
 """
 
 
+NAMES_THREADS = """
+import atexit, threading
+atexit.register(lambda: print("at the end:", [thread.name for thread in threading.enumerate()], flush=True))
+"""
+
+
 @pytest.fixture
 def child(tmp_path):
     (tmp_path / "served.py").write_text(APP)
     with contextlib.ExitStack() as stack:
 
         def start(target: str, *options: str) -> Command:
-            leg = ("--driver", DRIVER, "--workers", str(WORKERS))
-            return stack.enter_context(Command(target, *leg, *options, folder=tmp_path))
+            if ISOLATION == "interpreters" and target == "served:app":
+                pytest.skip("isolation 'interpreters' serves no ASGI applications")
+            return stack.enter_context(Command(target, *COMMAND_OPTIONS, *options, folder=tmp_path))
 
         yield start
 
@@ -130,3 +138,19 @@ def test_what_is_busy_after_the_grace_is_cut(child):
     assert other.exchange(request_bytes("GET", "/")).body == b"hello"
     server.terminate()
     assert server.wait(30) == 0
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("isolation", ["shared", "processes"])
+def test_no_thread_of_ours_is_left_when_the_interpreter_ends(tmp_path, isolation):
+    """A worker process died of SIGSEGV when a thread that waited for its supervisor woke in the interpreter's end."""
+    (tmp_path / "served.py").write_text(APP + NAMES_THREADS)
+    options = ("--driver", DRIVER, "--isolation", isolation, "--workers", "1")
+    with Command("served:server", *options, folder=tmp_path) as server:
+        if isolation == "processes":
+            # The worker that is replaced is the one whose supervisor goes on.
+            server.send(signal.SIGHUP)
+            server.wait_for_line("at the end: .*")
+        assert server.end() == 0
+        ends = [line for line in server.log().splitlines() if line.startswith("at the end")]
+    assert ends == ["at the end: ['MainThread']"] * (2 if isolation == "processes" else 1)

@@ -39,6 +39,10 @@ LIVED = 10.0
 #: Seconds that a worker gets to end, on top of its drain, before it is killed.
 KILL_AFTER = 15.0
 
+#: Seconds between two orders to cut. One that comes before a worker has got to its order to drain is lost in that: of a
+#: signal that waits there is no second one (signal(7)).
+CUT_AGAIN = 0.1
+
 
 class WorkersFailed(Exception):
     """The workers cannot be kept running. The text is the last worker's own.
@@ -86,6 +90,7 @@ class _Worker:
         self.blames_setting = False
         self.is_told_to_end = False
         self.kill_at: float | None = None
+        self.cut_at: float | None = None
         self._unread = b""
         with contextlib.suppress(OSError):
             ours.sendall(orders.to_json().encode() + b"\n")
@@ -122,12 +127,22 @@ class _Worker:
             grace: seconds that it has.
             is_last: all workers end; nobody else will take what waits to be accepted.
         """
+        if self.is_told_to_end:
+            self.cut_at = time.monotonic() + CUT_AGAIN
         self.is_told_to_end = True
         self.kill_at = time.monotonic() + grace + KILL_AFTER
         if is_last:
             # The end of what it is told says so.
             with contextlib.suppress(OSError):
                 self.channel.shutdown(socket.SHUT_WR)
+        self._send_sigterm()
+
+    def cut_again(self) -> None:
+        """Say once more what a second `end` said."""
+        self.cut_at = time.monotonic() + CUT_AGAIN
+        self._send_sigterm()
+
+    def _send_sigterm(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
 
@@ -250,11 +265,13 @@ class Supervisor:
                 _say(f"worker process {worker.process.pid} does not end: killed")
                 worker.kill_at = None
                 worker.process.kill()
+            elif worker.cut_at is not None and worker.cut_at <= now:
+                worker.cut_again()
 
     def _until_next(self) -> float | None:
         """Seconds until something is due; signals and reports come by themselves."""
         now = time.monotonic()
-        due = [worker.kill_at for worker in self._workers() if worker.kill_at is not None]
+        due = [at for worker in self._workers() for at in (worker.kill_at, worker.cut_at) if at is not None]
         due += [now + 0.05 for worker in self._workers() if worker.channel not in self._selector.get_map()]
         if not self._is_draining:
             due += [slot.start_at for slot in self.slots if slot.start_at is not None]

@@ -1,6 +1,7 @@
 """Every case under uvicorn and under this server: the answers are the same.
 
-A differing case is a bug, or a row of `compare.KNOWN_DIFFERENCES`. `python -m tests.parity` says the same.
+A differing case is a bug, or a row of `compare.KNOWN_DIFFERENCES`. `python -m tests.parity` says the same. With
+`TURBOAPI_TEST_ISOLATION=processes` each app has processes of its own.
 """
 
 from collections.abc import Iterator
@@ -8,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from .case import Case
-from .referee import Side, all_cases, judge, sides
+from tests.conftest import ISOLATION
 
-CASES = all_cases()
+from .case import Case
+from .referee import APP_BY_APP, OURS, Side, all_cases, app_by_app, judge, sides
+
+SERVER = OURS[ISOLATION]
+CASES = app_by_app(all_cases()) if SERVER in APP_BY_APP else all_cases()
 TABLE = Path(__file__).parents[2] / "PARITY.md"
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Side, Side]]:
     """Both servers with every app."""
-    with sides(CASES, "uvicorn", "turboapi") as both:
+    with sides(CASES, "uvicorn", SERVER) as both:
         yield both
 
 
@@ -38,4 +42,4 @@ def test_nine_of_ten_cases_run_as_call_plans(servers: tuple[Side, Side]):
 def test_the_table_of_cases_is_of_these_cases():
     """`make parity` writes it anew."""
     rows = [line.split(" | ")[:2] for line in TABLE.read_text().split("## Cases\n")[1].splitlines()[3:]]
-    assert rows == [["| " + case.page, case.name.replace("|", "\\|")] for case in CASES]
+    assert rows == [["| " + case.page, case.name.replace("|", "\\|")] for case in all_cases()]
