@@ -5,8 +5,9 @@
 #
 #   PYTHON                     the interpreter of a virtual environment with the extension in it (`make parallel` sets it)
 #   TURBOAPI_PARALLEL_THREADS  threads (4)
-#   PATH                       what is run: without any, the tests whose servers are in this process. Those that start
-#                              processes, or ask uvicorn for its answers in between, would wait for other processes only
+#   PATH                       what is run (all tests whose servers are in this process)
+#
+# What cannot be run in several threads has its reason in ALONE of tests/conftest.py.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -16,9 +17,13 @@ if ! "$python" -c 'import sys; sys.exit(sys._is_gil_enabled())'; then
 fi
 paths=("$@")
 if [ ${#paths[@]} -eq 0 ]; then
-  paths=(tests/test_{json,validate,validate_parameters,dispatch,limits}.py tests/freethreading
-    tests/asgi/test_{fastapi,loop,receive,scope,send}.py tests/files/test_{multipart,pathsend,static_files,uploads}.py
-    tests/plans/test_{changes,explain,live,schemes,writers}.py tests/sse/test_{edges,events,streams,yield}.py)
+  paths=(tests)
+  # Their servers are other processes, whose threads are as many as ever: what would run together here only waits for them.
+  # Examples of documents are run one by one (doctest replaces what there is one of in a process).
+  for other in test_{cli,dead_workers,docs,gil,package,processes}.py apps/test_{datasette,django,fullstack}.py \
+    fastapi_suite middleware/test_served.py parity soak sse/test_{many,slow_reader}.py; do
+    paths+=(--ignore="tests/$other")
+  done
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -33,7 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-#: Tests that one thread runs while others wait (`make parallel`), by the beginning of their ids.
+#: Tests that one thread runs while others wait (`make parallel`), by the beginning of their ids. Those that patch, capture
+#: or collect are known to be such without this.
 ALONE = {
     "tests/test_package.py": "doctest replaces functions of linecache",
     "tests/files/test_pathsend.py::test_client_that_leaves": "looks at the files of the process",
@@ -44,6 +45,21 @@ ALONE = {
     "tests/files/test_static_files.py::test_links_are_followed": "writes into the folder of its fixture",
     "tests/files/test_static_files.py::test_nothing_else_is_served": "writes into the folder of its fixture",
     "tests/sse/test_disconnects.py::test_a_client_that_leaves": "counts the descriptors of the process",
+    "tests/apps/test_django.py": "one session with a server in another process",
+    "tests/apps/test_fullstack.py": "one session with a server in another process",
+    "tests/apps/test_fastapi.py::test_dependency_with_yield": "reads the log of its fixture",
+    "tests/apps/test_fastapi.py::test_lifespan_ends": "reads the log of its fixture",
+    "tests/apps/test_fastapi.py::test_middleware_in_its_order": "reads the log of its fixture",
+    "tests/apps/test_starlette.py::test_session": "counts visits in the cookies of its fixture",
+    "tests/offload/test_handoff.py::test_hand_off_of_anyio_is_put_back": "waits for the last server of the process",
+    "tests/test_bad_input.py::test_clients_that_leave": "counts the descriptors of the process",
+    "tests/test_cli.py::test_address_without_permission": "makes a folder in that of its fixture",
+    "tests/test_cli.py::test_unix_domain_socket": "makes a socket in the folder of its fixture",
+    "tests/test_docs.py": "doctest replaces sys.stdout",
+    "tests/test_interpreters.py::test_each_worker_has": "counts the interpreters of the process",
+    "tests/test_interpreters.py::test_interpreters_end": "counts the interpreters of the process",
+    "tests/middleware/test_served.py": "asks two child processes, over one pipe each",
+    "tests/parity/test_parity.py": "asks two child processes, over one pipe each",
     "tests/freethreading/": "starts its own threads, and counts what all of them leave",
 }
 
