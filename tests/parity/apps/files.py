@@ -102,6 +102,16 @@ async def read_refused(request: Request, raised: Refused):
     return JSONResponse((await raised.file.read()).decode(), 409)
 
 
+@app.get("/handled")
+async def is_handled_file_closed():
+    # It is closed when the answer has been sent, perhaps on another thread.
+    for _ in range(1000):
+        if kept["handled"].file.closed:
+            return True
+        await asyncio.sleep(0.005)
+    return False
+
+
 @app.post("/refuse")
 async def refuse(file: UploadFile):
     raise Refused(file)

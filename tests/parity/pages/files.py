@@ -79,7 +79,7 @@ CASES = (
             *(
                 part
                 for target in ("/refuse", "/refuse-def", "/refuse-later", "/refuse-with-request")
-                for part in (sent_multipart("POST", target, [("file", TEXT)]), sent("GET", "/kept"))
+                for part in (sent_multipart("POST", target, [("file", TEXT)]), sent("GET", "/handled"))
             ),
             sent_multipart("POST", "/refuse-in-dependency", [("file", TEXT)]),
             sent("GET", "/seen"),
