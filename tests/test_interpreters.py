@@ -1,11 +1,10 @@
-"""`--isolation interpreters`: each worker with its own interpreter, and the same bytes as everywhere (`gil_mode_same_bytes`)."""
+"""`--isolation interpreters`: each worker with its own interpreter. That it gives the bytes that all give: test_same_bytes.py."""
 
 from __future__ import annotations
 
 import _interpreters
 import contextlib
 import json
-import re
 import shutil
 import threading
 import time
@@ -18,42 +17,13 @@ from turboapi_rs.loading import AppTarget
 from turboapi_rs.testing import LiveServer
 
 from tests.conftest import DRIVER
-from tests.support.apart import VALUES
 from tests.support.command import ANY_PORT, REPO, Command, turboapi
-from tests.support.wire import Connection, chunked, request_bytes
+from tests.support.wire import Connection, answers_to, closing, request_bytes
 
 SOON = 60.0
 """Seconds that a loaded machine gets for what takes a moment."""
 
 APP = REPO / "tests" / "support" / "apart.py"
-
-SAME = [
-    request_bytes("GET", "/items/7?q=a%20b&deep=yes&tag=x&tag=y"),
-    request_bytes("GET", "/items/99999999999999999999999"),
-    request_bytes("GET", "/items/seven?deep=perhaps"),
-    request_bytes("HEAD", "/items/7"),
-    request_bytes("GET", "/floats/1.5"),
-    request_bytes("GET", "/floats/nan"),
-    request_bytes("POST", "/echo", body=b"\x00" * 70_000),
-    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"abc", b"def")),
-    request_bytes("POST", "/request?a=1&a=2&b=%C3%A9", headers=[("X-Text", "one"), ("X-Text", "two")], body=b"12345"),
-    request_bytes("GET", "/context"),
-    request_bytes("GET", "/context"),
-    request_bytes("GET", "/async"),
-    request_bytes("GET", "/async"),
-    request_bytes("GET", "/awaitable"),
-    request_bytes("GET", "/far"),
-    request_bytes("GET", "/stream"),
-    request_bytes("GET", "/stream-async"),
-    request_bytes("HEAD", "/stream"),
-    request_bytes("GET", "/torn"),
-    *[request_bytes("GET", f"/values/{name}") for name in VALUES],
-    request_bytes("GET", "/raises"),
-    request_bytes("GET", "/health"),
-    request_bytes("GET", "/nowhere"),
-    request_bytes("DELETE", "/echo"),
-    b"GET /items/1 HTTP/1.1\r\n\r\n",
-]
 
 
 @pytest.fixture
@@ -73,12 +43,8 @@ def start(folder: Path, *, isolation: str, workers: int = 2) -> LiveServer:
     return LiveServer(AppTarget("apart:server", str(folder)), driver=DRIVER, workers=workers, isolation=isolation)
 
 
-def ask(port: int, request: bytes, *, before: bytes = b"") -> bytes:
-    """What comes back, to the end of the connection, without its date."""
-    head, end, body = request.partition(b"\r\n\r\n")
-    with Connection(("127.0.0.1", port)) as connection:
-        connection.send(before + head + b"\r\nConnection: close" + end + body)
-        return re.sub(rb"date: [^\r]*", b"date:", connection.read_to_end())
+def ask(port: int, request: bytes) -> bytes:
+    return answers_to(port, closing(request))
 
 
 def until(is_so) -> None:
@@ -90,30 +56,6 @@ def until(is_so) -> None:
 
 def living() -> int:
     return len(_interpreters.list_all())
-
-
-def test_same_bytes_in_every_isolation(folder):
-    answers = {}
-    for isolation in ("shared", "interpreters"):
-        with start(folder, isolation=isolation) as live:
-            answers[isolation] = [ask(live.port, request) for request in SAME]
-    with Command("apart:server", "--isolation", "processes", "--driver", DRIVER, folder=folder) as serving:
-        answers["processes"] = [ask(serving.port, request) for request in SAME]
-        assert serving.end() == 0
-    for request, *found in zip(SAME, *answers.values(), strict=True):
-        assert len(set(found)) == 1, (request[:200], dict(zip(answers, found, strict=True)))
-    sound = [answer for answer in answers["shared"] if answer.startswith(b"HTTP/1.1 2")]
-    assert len(sound) == 26
-
-
-def test_same_bytes_in_one_pipelined_batch(folder):
-    batch = b"".join(request for request in SAME[:6] + SAME[9:16] if not request.startswith(b"HEAD"))
-    answers = []
-    for isolation in ("shared", "interpreters"):
-        with start(folder, isolation=isolation) as live:
-            answers.append(ask(live.port, request_bytes("GET", "/health"), before=batch))
-    assert answers[0] == answers[1]
-    assert answers[0].count(b"HTTP/1.1 ") == 13
 
 
 def test_each_worker_has_a_module_of_its_own(apart):

@@ -7,6 +7,7 @@ interpreter of a worker imports it: no package of the tests, no Pydantic.
 
 import asyncio
 import contextvars
+import json
 import os
 import threading
 
@@ -15,13 +16,13 @@ from turboapi_rs import RawRequest, Server
 server = Server()
 seen = contextvars.ContextVar("seen", default="nothing")
 calls = []
-log = os.environ.get("TURBOAPI_TEST_LOG")
 
 
 def note(line):
     # Asked for at each call: the interpreter of the tests keeps this module from one test to the next.
-    with open(os.environ["TURBOAPI_TEST_LOG"], "a") as file:
-        file.write(line + "\n")
+    if log := os.environ.get("TURBOAPI_TEST_LOG"):
+        with open(log, "a") as file:
+            file.write(line + "\n")
 
 
 @server.get("/worker")
@@ -98,8 +99,7 @@ def counted(name):
         for number in range(5):
             yield f"{name} {number}\n"
     finally:
-        if log:
-            note("closed " + name)
+        note("closed " + name)
 
 
 async def counted_later(name):
@@ -108,8 +108,7 @@ async def counted_later(name):
             await asyncio.sleep(0)
             yield f"{name} {number}\n".encode()
     finally:
-        if log:
-            note("closed " + name)
+        note("closed " + name)
 
 
 server.route("GET", "/stream", lambda: (200, "text/plain", b"", counted("sync"), {"x-kind": "sync"}))
@@ -198,6 +197,24 @@ VALUES = {
     "nan": float("nan"),
     "deep-object": {"a": object()},
     "no-iterator": (200, "text/x", b"", 7, {}),
+    "false": False,
+    "seven": 7,
+    "many-floats": [1.0, -0.0, 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 0.30000000000000004],
+    "keys": {"": 1, 'a"b\\': "\u2028\x7f\x00", "\U0001f600": [None, False]},
+    "number-key": {1: 2},
+    "surrogate": "\ud800",
+    "five": (200, "text/x", b"", iter([]), {}, 6),
+    "status-true": (True, "text/x", b""),
+    "status-600": (600, "text/x", b""),
+    "type-bytes": (200, b"text/x", b""),
+    "type-newline": (200, "text/x\r\nx: y", b""),
+    "name-space": (200, "text/x", b"", {"bad name": "x"}),
+    "header-number": (200, "text/x", b"", {"x": 1}),
+    "header-euro": (200, "text/x", b"", {"x": "\u20ac"}),
+    "connection": (200, "text/x", b"", {"Connection": "close"}),
+    "no-content": (204, "text/x", b""),
+    "not-modified": (304, "text/x", b"", {"etag": '"a"'}),
+    "content-and-stream": (200, "text/x", b"x", iter([]), {}),
 }
 """What the handler of `/values/NAME` returns."""
 
@@ -216,3 +233,16 @@ def exits():
 
 
 server.static_response("/health", "ok", max_age=5, headers={"x-kind": "static"})
+
+
+@server.get("/needs")
+def needs(n: int, name: str):
+    return {"n": n, "name": name}
+
+
+@server.post("/json")
+def from_json(request: RawRequest):
+    return json.loads(request.body)
+
+
+server.route("GET", "/four", lambda: (200, "text/plain", "four", [("x-n", "é"), ("set-cookie", "a"), ("X-N", "2")]))

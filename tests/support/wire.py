@@ -8,6 +8,7 @@ Spec: RFC 9112 sections 4 to 7.
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -243,6 +244,19 @@ def request_bytes(
     if body is not None and not given & {"content-length", "transfer-encoding"}:
         lines.append(f"content-length: {len(body)}")
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
+
+
+def closing(request: bytes) -> bytes:
+    """`request`, after whose answer the connection is to be closed."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    return head + b"\r\nConnection: close" + end + body
+
+
+def answers_to(port: int, data: bytes) -> bytes:
+    """All that comes back to `data`, to the end of the connection, without the time of the date."""
+    with Connection(("127.0.0.1", port)) as connection:
+        connection.send(data)
+        return re.sub(rb"date: [^\r]*", b"date:", connection.read_to_end())
 
 
 def chunked(*pieces: bytes) -> bytes:

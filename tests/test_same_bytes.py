@@ -1,0 +1,218 @@
+"""`gil_mode_same_bytes`: the same requests get the same bytes in every isolation, with the GIL and without it, on both drivers
+and on every interpreter.
+
+The bytes are those of `tests/golden`: each build, driver and isolation is held against the same file, and so against all
+others. To have what is found there from now on:
+
+    TURBOAPI_TEST_REWRITE=1 python -m pytest tests/test_same_bytes.py
+
+then without the variable, and read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from turboapi_rs import gil
+from turboapi_rs._core import build_info
+from turboapi_rs.loading import AppTarget
+from turboapi_rs.testing import LiveServer
+
+from tests.support import golden
+from tests.support.apart import VALUES
+from tests.support.command import REPO, Command
+from tests.support.wire import answers_to, chunked, closing, request_bytes
+
+# The drivers and two workers, whatever the leg has: a leg of the matrix may have one driver.
+pytestmark = pytest.mark.once
+
+REQUESTS = [
+    request_bytes("GET", "/items/7?q=a%20b&deep=yes&tag=x&tag=y"),
+    request_bytes("GET", "/items/99999999999999999999999"),
+    request_bytes("GET", "/items/seven?deep=perhaps"),
+    request_bytes("HEAD", "/items/7"),
+    request_bytes("GET", "/floats/1.5"),
+    request_bytes("GET", "/floats/nan"),
+    request_bytes("POST", "/echo", body=b"\x00" * 70_000),
+    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"abc", b"def")),
+    request_bytes("POST", "/request?a=1&a=2&b=%C3%A9", headers=[("X-Text", "one"), ("X-Text", "two")], body=b"12345"),
+    request_bytes("GET", "/context"),
+    request_bytes("GET", "/context"),
+    request_bytes("GET", "/async"),
+    request_bytes("GET", "/async"),
+    request_bytes("GET", "/awaitable"),
+    request_bytes("GET", "/far"),
+    request_bytes("GET", "/stream"),
+    request_bytes("GET", "/stream-async"),
+    request_bytes("HEAD", "/stream"),
+    request_bytes("GET", "/torn"),
+    *[request_bytes("GET", f"/values/{name}") for name in VALUES],
+    request_bytes("GET", "/raises"),
+    request_bytes("GET", "/health"),
+    request_bytes("GET", "/nowhere"),
+    request_bytes("DELETE", "/echo"),
+    b"GET /items/1 HTTP/1.1\r\n\r\n",
+    # Targets and parameters.
+    request_bytes("GET", "http://elsewhere.example/items/-7?deep=0"),
+    request_bytes("OPTIONS", "*"),
+    request_bytes("OPTIONS", "/items/7"),
+    request_bytes("GET", "/items/%37?q=%C3%A9+%26&deep=TRUE&tag="),
+    request_bytes("GET", "/items/7/"),
+    request_bytes("GET", "//items/7"),
+    request_bytes("GET", "/items/a%2Fb?q"),
+    request_bytes("GET", "/items/%ff"),
+    request_bytes("GET", "/floats/-1e400"),
+    request_bytes("GET", "/needs?n=1&n=2&name=x"),
+    request_bytes("GET", "/needs"),
+    request_bytes("GET", "/needs?n=1.0&name=%ff"),
+    # Framing of requests and answers.
+    request_bytes("GET", "/stream", version="HTTP/1.0"),
+    request_bytes("GET", "/items/7", version="HTTP/1.0", headers=[("Connection", "keep-alive")]),
+    request_bytes("GET", "/four"),
+    request_bytes("HEAD", "/health"),
+    request_bytes("GET", "/health", version="HTTP/1.0"),
+    request_bytes("POST", "/health", body=b"x"),
+    request_bytes("POST", "/echo", headers=[("Expect", "100-continue")], body=b"after all"),
+    request_bytes("POST", "/echo", headers=[("Expect", "200-maybe")], body=b"x"),
+    request_bytes(
+        "POST",
+        "/echo",
+        headers=[("Transfer-Encoding", "chunked")],
+        body=b"3;name=value\r\nabc\r\n00\r\nX-Trailer: 1\r\n\r\n",
+    ),
+    request_bytes("POST", "/echo"),
+    request_bytes("POST", "/json", body=b'{"a": [1, 2.50, null, true], "\\u00e9": "\xc3\xa9"}'),
+    # What HTTP forbids, or a limit.
+    request_bytes("GET", "/", version="HTTP/2.0"),
+    request_bytes("G(T", "/"),
+    request_bytes("GET", "/a b"),
+    request_bytes("GET", "/", headers=[("Host", "a"), ("Host", "b")]),
+    request_bytes("GET", "/", headers=[("X-Space ", "before the colon")]),
+    request_bytes("GET", "/", headers=[("X-Folded", "one\r\n two")]),
+    request_bytes("GET", "/", headers=[("X-Bare", "one\ntwo")]),
+    request_bytes("GET", "/", headers=[("X-Nul", "\0")]),
+    request_bytes("GET", "/" + "t" * 9000),
+    request_bytes("GET", "/", headers=[("X-Large", "h" * 20_000)]),
+    request_bytes("POST", "/echo", headers=[("Content-Length", "1"), ("Content-Length", "1")], body=b"x"),
+    request_bytes("POST", "/echo", headers=[("Content-Length", "+1")], body=b"x"),
+    request_bytes("POST", "/echo", headers=[("Content-Length", "99999999999")]),
+    request_bytes("POST", "/echo", headers=[("Content-Length", "5"), ("Transfer-Encoding", "chunked")], body=b"0\r\n\r\n"),
+    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "gzip, chunked")], body=b"0\r\n\r\n"),
+    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=b"x\r\nabc\r\n"),
+]  # fmt: skip
+
+SAME = [closing(request) for request in REQUESTS]
+"""Each on a connection of its own."""
+
+PIPELINED = [request for request in REQUESTS[:6] + REQUESTS[9:16] if not request.startswith(b"HEAD")]
+BATCH = b"".join([*PIPELINED, closing(request_bytes("GET", "/health"))])
+
+Serving = contextlib.AbstractContextManager[int]
+Mode = Callable[[Path, str], Serving]
+
+
+def in_process(isolation: str) -> Mode:
+    @contextlib.contextmanager
+    def serving(folder: Path, driver: str) -> Iterator[int]:
+        app = AppTarget("apart:server", str(folder))
+        with LiveServer(app, driver=driver, workers=2, isolation=isolation) as live:
+            yield live.port
+
+    return serving
+
+
+def by_command(isolation: str, **env: str) -> Mode:
+    @contextlib.contextmanager
+    def serving(folder: Path, driver: str) -> Iterator[int]:
+        options = ("--isolation", isolation, "--driver", driver, "--workers", "2")
+        with Command("apart:server", *options, folder=folder, env=env) as command:
+            assert f"GIL {'on' if env or gil.is_on() else 'off'}" in command.banner
+            yield command.port
+            assert command.end() == 0
+
+    return serving
+
+
+MODES = {
+    "shared": in_process("shared"),
+    "interpreters": in_process("interpreters"),
+    "processes": by_command("processes"),
+}
+if gil.is_free_threaded_build():
+    MODES |= {
+        "shared, GIL on": by_command("shared", PYTHON_GIL="1"),
+        "interpreters, GIL on": by_command("interpreters", PYTHON_GIL="1"),
+        "processes, GIL on": by_command("processes", PYTHON_GIL="1"),
+    }
+
+
+class Found(NamedTuple):
+    """What was answered in one mode."""
+
+    whose: str
+    answers: list[bytes]
+    batch: bytes
+
+
+@pytest.fixture(scope="module", params=["uring", "epoll"])
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+    """Each mode asked all that is asked."""
+    driver = request.param
+    if driver == "uring" and (refusal := build_info()["uring_refusal"]):
+        pytest.skip(f"io_uring is refused here: {refusal}")
+    folder = tmp_path_factory.mktemp("apart")
+    shutil.copy(REPO / "tests" / "support" / "apart.py", folder)
+    everywhere = []
+    for mode, serving in MODES.items():
+        with serving(folder, driver) as port:
+            answers = [answers_to(port, request) for request in SAME]
+            everywhere.append(Found(f"{mode}, {driver}", answers, answers_to(port, BATCH)))
+    return everywhere
+
+
+def test_same_bytes_in_every_isolation(found):
+    for index, request in enumerate(SAME):
+        answers = {mode.whose: mode.answers[index] for mode in found}
+        assert len(set(answers.values())) == 1, (request[:200], answers)
+    for mode in found:
+        golden.assert_agrees("every_isolation.txt", zip(SAME, mode.answers, strict=True), mode.whose)
+    sound = [answer for answer in found[0].answers if answer.startswith(b"HTTP/1.1 2")]
+    assert len(sound) == 45
+
+
+def test_same_bytes_in_one_pipelined_batch(found):
+    for mode in found:
+        assert mode.batch.count(b"HTTP/1.1 ") == len(PIPELINED) + 1 == 13
+        golden.assert_agrees("pipelined.txt", [(BATCH, mode.batch)], mode.whose)
+
+
+ALIKE = [
+    b"",
+    b"\n",
+    b"\r\n",
+    b"\\n",
+    b"\xe9",
+    "é".encode(),
+    b"\\xe9",
+    b"> ",
+    b"a" * 70,
+    b"a" * 71,
+    b"\\{a*70}",
+    b"{a*70}",
+]
+"""Bytes that a careless text would tell the same of."""
+
+
+def test_golden_text_tells_bytes_apart(tmp_path, monkeypatch):
+    assert len({golden.shown([(request, answer)]) for request in ALIKE for answer in ALIKE}) == len(ALIKE) ** 2
+    monkeypatch.setattr(golden, "FOLDER", tmp_path)
+    (tmp_path / "one.txt").write_text(golden.shown([(b"?", b"one\r\n")]))
+    monkeypatch.setattr(golden, "IS_REWRITTEN", False)
+    golden.assert_agrees("one.txt", [(b"?", b"one\r\n")], "the same")
+    with pytest.raises(AssertionError, match=r"-< one\\r\\n\n\+< one\\n"):
+        golden.assert_agrees("one.txt", [(b"?", b"one\n")], "another")
