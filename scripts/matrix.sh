@@ -4,8 +4,8 @@
 #   scripts/matrix.sh [--short] [VERSION...]     default: 3.13t 3.13 3.14t
 #
 # --short: all but the first run tests/test_*.py, tests/sse, tests/asgi, tests/parity and tests/freethreading, on one
-# driver and with two workers, and only as long as the time allows. At the end, parity on the lowest FastAPI. Prints what
-# was left out and why; the last line is the sum.
+# driver and with two workers, and only as long as the time allows; none runs the step `isolation` of scripts/test.sh. At the
+# end, parity on the lowest FastAPI. Prints what was left out and why; the last line is the sum.
 #
 #   TURBOAPI_MATRIX_SECONDS  after which no further leg is begun (default: no bound)
 set -uo pipefail
@@ -15,6 +15,7 @@ if [ "${1:-}" = --short ]; then is_short=1; shift; fi
 versions=("$@")
 [ ${#versions[@]} -gt 0 ] || versions=(3.13t 3.13 3.14t)
 bound=${TURBOAPI_MATRIX_SECONDS:-1000000}
+whole="TURBOAPI_TEST_STEPS=lint rust python isolation fuzz"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
@@ -49,7 +50,12 @@ leg() {
 }
 
 first=${versions[0]}
-leg "$first" "$first"
+if [ "$is_short" = 1 ]; then
+  leg "$first" "$first"
+  left_out+=("isolation: parity, applications and the drain in processes, the drain in interpreters: in the whole matrix")
+else
+  leg "$first" "$first" "$whole"
+fi
 for version in "${versions[@]:1}"; do
   if [ "$SECONDS" -ge "$bound" ]; then
     leave_out "$version" "the first $SECONDS of $bound seconds are used up"
@@ -60,7 +66,9 @@ for version in "${versions[@]:1}"; do
     continue
   fi
   options=(CARGO_TARGET_DIR="$PWD/target/py-$version")
-  if [ "$is_short" = 1 ]; then
+  if [ "$is_short" = 0 ]; then
+    options+=("$whole")
+  else
     options+=(TURBOAPI_TEST_STEPS=python TURBOAPI_TEST_LEGS=auto:2
       TURBOAPI_TEST_PATHS="$(echo tests/test_*.py) tests/sse tests/asgi tests/parity tests/freethreading")
     left_out+=("$version: lint, Rust tests, fuzz targets and other legs: they ran with $first alone")

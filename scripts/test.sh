@@ -6,7 +6,9 @@
 #                          others leave out what is marked `once`
 #   TURBOAPI_TEST_PATHS    what the Python tests are run on (default: all of them)
 #   TURBOAPI_FUZZ_SECONDS  for each fuzz target; 0: none
-#   TURBOAPI_TEST_STEPS    lint rust python fuzz: what to run
+#   TURBOAPI_TEST_STEPS    lint rust python isolation fuzz: what to run (default: all but isolation, which the whole matrix
+#                          adds: tests of applications that a string names, once more in the other isolations, on the
+#                          drivers of the legs)
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -60,6 +62,13 @@ with LiveServer(Server(), driver=sys.argv[1]):
 
 wants() { [[ $steps == *" $1 "* ]]; }
 
+starts() {
+  local refusal
+  refusal=$(try_driver "$1" 2>&1) && return 0
+  skip "$2" "the driver does not start here: $(tail -1 <<<"$refusal")"
+  return 1
+}
+
 if wants lint; then step "lint" bash scripts/lint.sh; fi
 
 if wants rust; then
@@ -78,12 +87,21 @@ if wants python; then
   for leg in $legs; do
     driver=${leg%:*} workers=${leg#*:}
     name="python, driver $driver, workers $workers"
-    if ! refusal=$(try_driver "$driver" 2>&1); then
-      skip "$name" "the driver does not start here: $(tail -1 <<<"$refusal")"
-      continue
-    fi
+    starts "$driver" "$name" || continue
     step "$name" env TURBOAPI_TEST_DRIVER="$driver" TURBOAPI_TEST_WORKERS="$workers" "$python" -m pytest "${only[@]}" "${paths[@]}"
     only=(-m "not once")
+  done
+fi
+
+# Two workers each, whatever the leg has: with one the isolations differ in nothing that a client could see.
+if wants isolation; then
+  for leg in $legs; do
+    driver=${leg%:*}
+    starts "$driver" "isolation, driver $driver" || continue
+    leg=(TURBOAPI_TEST_DRIVER="$driver" TURBOAPI_TEST_WORKERS=2 "$python" -m pytest -m "not once")
+    step "isolation processes, driver $driver" env TURBOAPI_TEST_ISOLATION=processes "${leg[@]}" \
+      tests/parity/test_parity.py tests/apps/test_{datasette,django,fullstack}.py tests/asgi/test_drain.py tests/test_shutdown.py
+    step "isolation interpreters, driver $driver" env TURBOAPI_TEST_ISOLATION=interpreters "${leg[@]}" tests/test_shutdown.py
   done
 fi
 

@@ -1,7 +1,8 @@
 """What every test may use: servers on the driver and with the workers that this run is about.
 
 Rule: `TURBOAPI_TEST_DRIVER` (auto, uring, epoll) and `TURBOAPI_TEST_WORKERS` (1, 2, ...) choose what `live` starts, so
-that one suite runs over all of them. A server ends with its test.
+that one suite runs over all of them. A server ends with its test. `TURBOAPI_TEST_ISOLATION` (shared, processes) is for tests
+of applications that are named by a string alone (`scripts/test.sh isolation` says which): `live` serves objects of the tests.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from tests.support.wire import Connection
 
 DRIVER = os.environ.get("TURBOAPI_TEST_DRIVER", "auto")
 WORKERS = int(os.environ.get("TURBOAPI_TEST_WORKERS", "1"))
+ISOLATION = os.environ.get("TURBOAPI_TEST_ISOLATION", "shared")
+
+COMMAND_OPTIONS = ("--driver", DRIVER, "--workers", str(WORKERS), "--isolation", ISOLATION)
+"""The same for `turboapi run`."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_header() -> str:
-    return f"turboapi: driver {DRIVER}, workers {WORKERS}"
+    return f"turboapi: driver {DRIVER}, workers {WORKERS}, isolation {ISOLATION}"
 
 
 @pytest.fixture

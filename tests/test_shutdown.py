@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.conftest import DRIVER, WORKERS
+from tests.conftest import COMMAND_OPTIONS, ISOLATION
 from tests.support.command import Command
 from tests.support.wire import Connection, NoAnswer, request_bytes
 
@@ -38,8 +38,9 @@ def child(tmp_path):
     with contextlib.ExitStack() as stack:
 
         def start(target: str, *options: str) -> Command:
-            leg = ("--driver", DRIVER, "--workers", str(WORKERS))
-            return stack.enter_context(Command(target, *leg, *options, folder=tmp_path))
+            if ISOLATION == "interpreters" and target == "served:app":
+                pytest.skip("isolation 'interpreters' serves no ASGI applications")
+            return stack.enter_context(Command(target, *COMMAND_OPTIONS, *options, folder=tmp_path))
 
         yield start
 

@@ -10,7 +10,7 @@ import subprocess
 import httpx
 import pytest
 
-from tests.conftest import DRIVER, WORKERS
+from tests.conftest import COMMAND_OPTIONS
 from tests.support.children import Child
 from tests.support.command import Command
 
@@ -64,8 +64,7 @@ def database(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ours(database):
     """Datasette under `turboapi run`."""
-    options = ("--driver", DRIVER, "--workers", str(WORKERS))
-    with Command(APP, *options, env={"TURBOAPI_TEST_DATABASE": str(database)}) as server:
+    with Command(APP, *COMMAND_OPTIONS, env={"TURBOAPI_TEST_DATABASE": str(database)}) as server:
         yield f"http://127.0.0.1:{server.port}"
 
 

@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from tests.conftest import DRIVER, WORKERS
+from tests.conftest import COMMAND_OPTIONS
 from tests.support.children import REPO, Child
 from tests.support.command import Command
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 def ours(folder):
     """Django under `turboapi run`."""
     environment = database(folder, "ours")
-    with Command(APP, "--driver", DRIVER, "--workers", str(WORKERS), env=environment) as server:
+    with Command(APP, *COMMAND_OPTIONS, env=environment) as server:
         yield f"http://127.0.0.1:{server.port}"
 
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.conftest import DRIVER, WORKERS
+from tests.conftest import COMMAND_OPTIONS
 from tests.support.children import Child
 from tests.support.command import Command
 
@@ -21,7 +21,7 @@ LEAST_REQUESTS = 100
 def ours(tmp_path_factory):
     """The application under `turboapi run`."""
     env = {**scenario.ENVIRONMENT, "FULLSTACK_FOLDER": str(tmp_path_factory.mktemp("ours"))}
-    with Command(APP, "--driver", DRIVER, "--workers", str(WORKERS), env=env) as server:
+    with Command(APP, *COMMAND_OPTIONS, env=env) as server:
         yield f"http://127.0.0.1:{server.port}"
 
 

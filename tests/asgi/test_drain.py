@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conftest import DRIVER, WORKERS
+from tests.conftest import COMMAND_OPTIONS, DRIVER
 from tests.support.command import Command
 from tests.support.wire import Connection, NoAnswer, request_bytes
 
 APP = "tests.asgi.served:app"
-OPTIONS = ("--driver", DRIVER, "--workers", str(WORKERS))
 CLIENTS = 24
 
 
@@ -80,7 +79,7 @@ PROCESSES = ("--driver", DRIVER, "--workers", "2", "--isolation", "processes")
 
 @pytest.mark.parametrize(
     ("stop_signal", "options"),
-    [(signal.SIGTERM, OPTIONS), (signal.SIGINT, OPTIONS), (signal.SIGTERM, PROCESSES)],
+    [(signal.SIGTERM, COMMAND_OPTIONS), (signal.SIGINT, COMMAND_OPTIONS), (signal.SIGTERM, PROCESSES)],
     ids=["SIGTERM", "SIGINT", "processes"],
 )
 def test_every_request_sent_before_the_signal_gets_a_whole_answer(stop_signal, options):
@@ -111,7 +110,7 @@ def test_every_request_sent_before_the_signal_gets_a_whole_answer(stop_signal, o
 
 
 def test_idle_connections_are_closed_at_once():
-    with Command(APP, *OPTIONS) as server:
+    with Command(APP, *COMMAND_OPTIONS) as server:
         idle = [Connection(server.address) for _ in range(5)]
         for connection in idle[1:]:
             assert connection.exchange(request_bytes("GET", "/")).status == 200
@@ -123,7 +122,7 @@ def test_idle_connections_are_closed_at_once():
 
 
 def test_answers_begun_after_the_signal_say_close():
-    with Command(APP, *OPTIONS) as server, Connection(server.address) as connection:
+    with Command(APP, *COMMAND_OPTIONS) as server, Connection(server.address) as connection:
         connection.send(request_bytes("GET", "/slow/700"))
         time.sleep(0.3)
         server.terminate()
@@ -134,7 +133,7 @@ def test_answers_begun_after_the_signal_say_close():
 
 
 def test_new_connections_are_refused_during_the_drain():
-    with Command(APP, *OPTIONS) as server, Connection(server.address) as connection:
+    with Command(APP, *COMMAND_OPTIONS) as server, Connection(server.address) as connection:
         connection.send(request_bytes("GET", "/slow/1500"))
         time.sleep(0.3)
         server.terminate()
@@ -146,7 +145,7 @@ def test_new_connections_are_refused_during_the_drain():
 
 
 def test_a_stream_without_end_is_cut_after_the_grace():
-    with Command(APP, *OPTIONS, "--drain-grace", "1") as server, Connection(server.address) as connection:
+    with Command(APP, *COMMAND_OPTIONS, "--drain-grace", "1") as server, Connection(server.address) as connection:
         connection.send(request_bytes("GET", "/endless"))
         assert connection.read_some()
         started = time.monotonic()

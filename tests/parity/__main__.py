@@ -3,6 +3,7 @@
     python -m tests.parity                       # judge every case, print what is red
     python -m tests.parity --write PARITY.md     # and write the table
     python -m tests.parity --ours uvicorn        # try the referee itself: uvicorn against uvicorn
+    python -m tests.parity --ours turboapi-processes   # isolation processes; TURBOAPI_TEST_WORKERS=2 says how many
     python -m tests.parity --only 'cors'         # cases whose id contains a text
 
 Exits 1 when any case is red, or too few are direct.
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 
 from .host import SERVERS
-from .referee import all_cases, judge, sides
+from .referee import APP_BY_APP, all_cases, app_by_app, judge, sides
 from .report import markdown
 
 
@@ -34,9 +35,11 @@ def main() -> int:
     cases = [case for case in all_cases() if options.only in case.id]
     if not cases:
         parser.error(f"no case contains {options.only!r}")
+    in_order = app_by_app(cases) if APP_BY_APP & {options.reference, options.ours} else cases
     started = time.monotonic()
     with sides(cases, options.reference, options.ours) as (reference, ours):
-        verdicts = [judge(case, reference, ours) for case in cases]
+        judged = {case.id: judge(case, reference, ours) for case in in_order}
+    verdicts = [judged[case.id] for case in cases]
     for verdict in verdicts:
         if verdict.is_red:
             print(f"RED {verdict.case.id}\n    {verdict.fault or 'is the same, but listed as different'}")

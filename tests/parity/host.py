@@ -3,9 +3,11 @@
     python -m tests.parity.host uvicorn first_steps query_params cors:strict
 
 Prints one JSON line, `{"ports": {app: port}, "about": {...}}`, then answers questions on stdin, one line each:
-`served APP METHOD PATH` is how the server would run that request, `{"kind": ..., "reason": ...}`. Ends when stdin ends.
+`served APP METHOD PATH` is how the server would run that request, `{"kind": ..., "reason": ...}`; `port APP` is the port of
+an app that the first line does not name. Ends when stdin ends.
 
-Rule: one process a kind of server. FastAPI takes a second to import and is imported once.
+Rule: one process a kind of server. FastAPI takes a second to import and is imported once; but for `turboapi-processes`,
+whose every app has processes of its own.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+from ..support.command import Command
 
 APPS = "tests.parity.apps"
 
@@ -31,6 +36,12 @@ def app_and_config(name: str) -> tuple[Any, dict[str, Any]]:
     return getattr(module, attribute or "app"), config.get(attribute or "app", {})
 
 
+def processes_for(name: str, wanted: int) -> int:
+    """How many processes may share the app: `PROCESSES` of its module, where one request reads what another one wrote."""
+    module = importlib.import_module(f"{APPS}.{name.partition(':')[0]}")
+    return min(wanted, getattr(module, "PROCESSES", wanted))
+
+
 def listening_socket() -> socket.socket:
     """A socket on a free port of the loopback."""
     sock = socket.socket()
@@ -38,11 +49,11 @@ def listening_socket() -> socket.socket:
     return sock
 
 
-def answer_questions(serve: Any) -> None:
+def answer_questions(served: Any, port: Any = None) -> None:
     """Answers lines of stdin until it ends."""
     for line in sys.stdin:
-        _, app, method, path = line.split(" ", 3)
-        print(json.dumps(serve(app, method, path.rstrip("\n"))), flush=True)
+        question, *about = line.rstrip("\n").split(" ", 3)
+        print(json.dumps(port(*about) if question == "port" else served(*about)), flush=True)
 
 
 def say_ready(ports: dict[str, int], about: dict[str, Any]) -> None:
@@ -135,7 +146,74 @@ def serve_on_turboapi(names: list[str]) -> None:
         answer_questions(lambda app, method, path: routes[app].served(method, path))
 
 
-SERVERS = {"uvicorn": serve_on_uvicorn, "granian": serve_on_granian, "turboapi": serve_on_turboapi}
+def serve_on_turboapi_processes(names: list[str]) -> None:
+    """Every app under `turboapi run --isolation processes`, as people run it."""
+    import turboapi_rs
+
+    from .served import Routes
+
+    # Our stdin has ended by then, and so do we, but not before the processes have.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    routes = {name: Routes(app_and_config(name)[0]) for name in names}
+    about = {"server": f"turboapi_rs {turboapi_rs.__version__} (isolation processes)"}
+    serving = OneAtATime()
+    with contextlib.closing(serving):
+        say_ready({}, about)
+        answer_questions(lambda app, method, path: routes[app].served(method, path), serving.port)
+    if serving.faults:
+        sys.exit("\n".join(serving.faults))
+
+
+class OneAtATime:
+    """The processes of one app: the next one that is asked for ends them, since those of all would be 180, with 7 GB.
+
+    Rule: an app whose processes have ended is not asked for again, since what it kept is gone (`referee.app_by_app`).
+    """
+
+    def __init__(self) -> None:
+        self._driver = os.environ.get("TURBOAPI_TEST_DRIVER", "auto")
+        self._wanted = int(os.environ.get("TURBOAPI_TEST_WORKERS", "1"))
+        self._name = ""
+        self._command: Command | None = None
+        self._ended: set[str] = set()
+        self.faults: list[str] = []
+        """Of apps whose processes did not live as long as they should have, or did not end well."""
+
+    def port(self, name: str) -> int:
+        """The port of the app, which serves."""
+        if self._command is None or self._name != name:
+            self.close()
+            if name in self._ended:
+                raise RuntimeError(f"{name} is asked for again, and what it kept has ended with its processes")
+            _, config = app_and_config(name)
+            module, _, attribute = name.partition(":")
+            settings = {"driver": self._driver, "isolation": "processes", "drain_grace": 5, **config}
+            settings["workers"] = processes_for(name, self._wanted)
+            options = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
+            self._command = Command(f"{APPS}.{module}:{attribute or 'app'}", *options).__enter__()
+            self._name = name
+        return self._command.port
+
+    def close(self) -> None:
+        """Ends what serves."""
+        command, self._command = self._command, None
+        if command is None:
+            return
+        self._ended.add(self._name)
+        try:
+            code, log = command.end(), command.log()
+        finally:
+            command.close()
+        if code != 0 or "another one is started" in log:
+            self.faults.append(f"the processes of {self._name} ended with {code}:\n{log[-2000:]}")
+
+
+SERVERS = {
+    "uvicorn": serve_on_uvicorn,
+    "granian": serve_on_granian,
+    "turboapi": serve_on_turboapi,
+    "turboapi-processes": serve_on_turboapi_processes,
+}
 
 if __name__ == "__main__":
     SERVERS[sys.argv[1]](sys.argv[2:])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..support.children import Child
+from ..support.children import Child, ChildFailed
 from ..support.wire import Answer, Connection, NoAnswer
 from . import pages
 from .case import Case, Sent
@@ -24,6 +24,12 @@ from .compare import KNOWN_DIFFERENCES, difference
 
 FILES_VARIABLE = "TURBOAPI_PARITY_FILES"
 """Names the folder of files that both servers serve: one folder, so that times and sizes agree."""
+
+OURS = {"shared": "turboapi", "processes": "turboapi-processes"}
+"""The server that is judged, in each isolation. FastAPI runs in no other: Pydantic's core refuses own interpreters."""
+
+APP_BY_APP = {"turboapi-processes"}
+"""Servers whose apps are there one at a time: cases are for them in the order of `app_by_app`."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,11 @@ def all_cases() -> list[Case]:
     repeated = {name for name in names if names.count(name) > 1}
     assert not repeated, f"case names used twice: {sorted(repeated)}"
     return cases
+
+
+def app_by_app(cases: Sequence[Case]) -> list[Case]:
+    """The cases of one app after those of another, for a server whose apps are there one at a time; each app's in order."""
+    return sorted(cases, key=lambda case: case.app)
 
 
 class Side:
@@ -109,7 +120,8 @@ class Side:
         return "direct", ""
 
     def _connect(self, case: Case) -> Connection:
-        return Connection(("127.0.0.1", self._ports[case.app]))
+        port = self._ports.get(case.app) or self._child.ask(f"port {case.app}")
+        return Connection(("127.0.0.1", port))
 
 
 def path_of(request: Sent) -> str:
@@ -122,7 +134,11 @@ def path_of(request: Sent) -> str:
 
 @contextmanager
 def sides(cases: Sequence[Case], reference: str, ours: str) -> Iterator[tuple[Side, Side]]:
-    """Starts both servers with the apps that `cases` need."""
+    """Starts both servers with the apps that `cases` need.
+
+    Raises:
+        ChildFailed: processes that `ours` started did not end well.
+    """
     apps = sorted({case.app for case in cases})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="parity-")))
@@ -131,6 +147,8 @@ def sides(cases: Sequence[Case], reference: str, ours: str) -> Iterator[tuple[Si
         children = [Child.python("-m", "tests.parity.host", kind, *apps, env=env) for kind in (reference, ours)]
         left, right = (stack.enter_context(child) for child in children)
         yield Side(reference, left), Side(ours, right)
+        if ours in APP_BY_APP and (code := right.stop()) != 0:
+            raise ChildFailed(f"{ours} ended with {code}:\n{right.log()[-4000:]}")
 
 
 def write_files(folder: Path) -> None:

@@ -1,22 +1,26 @@
 """Every case under uvicorn and under this server: the answers are the same.
 
-A differing case is a bug, or a row of `compare.KNOWN_DIFFERENCES`. `python -m tests.parity` says the same.
+A differing case is a bug, or a row of `compare.KNOWN_DIFFERENCES`. `python -m tests.parity` says the same. With
+`TURBOAPI_TEST_ISOLATION=processes` each app has processes of its own.
 """
 
 from collections.abc import Iterator
 
 import pytest
 
-from .case import Case
-from .referee import Side, all_cases, judge, sides
+from tests.conftest import ISOLATION
 
-CASES = all_cases()
+from .case import Case
+from .referee import APP_BY_APP, OURS, Side, all_cases, app_by_app, judge, sides
+
+SERVER = OURS[ISOLATION]
+CASES = app_by_app(all_cases()) if SERVER in APP_BY_APP else all_cases()
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[Side, Side]]:
     """Both servers with every app."""
-    with sides(CASES, "uvicorn", "turboapi") as both:
+    with sides(CASES, "uvicorn", SERVER) as both:
         yield both
 
 

@@ -8,7 +8,7 @@ import pytest
 from ..support.wire import Answer
 from .case import get, page, request
 from .compare import KNOWN_DIFFERENCES, difference
-from .referee import Verdict, all_cases, judge, path_of, sides
+from .referee import Verdict, all_cases, app_by_app, judge, path_of, sides
 
 ANSWER = Answer(
     200,
@@ -97,6 +97,15 @@ def test_cases_are_many_and_on_every_page():
     cases = all_cases()
     assert len(cases) >= 300
     assert len({case.page for case in cases}) >= 45
+
+
+@pytest.mark.once
+def test_apps_are_the_same_in_processes_of_their_own():
+    """Three apps here; all of them in the step `isolation` of scripts/test.sh."""
+    cases = app_by_app([case for case in all_cases() if case.app in ("first_steps", "background", "sub_apps:served")])
+    with sides(cases, "uvicorn", "turboapi-processes") as (left, right):
+        different = [(v.case.id, v.fault) for v in (judge(case, left, right) for case in cases) if v.is_red]
+    assert not different
 
 
 @pytest.mark.once

@@ -10,6 +10,8 @@ from starlette.background import BackgroundTask
 
 app = FastAPI()
 LOG: list[str] = []
+PROCESSES = 1
+"""One request reads what the one before it wrote, on another connection."""
 user: ContextVar[str] = ContextVar("user", default="nobody")
 
 

@@ -19,6 +19,8 @@ ITEMS = {
     "foo": {"name": "Foo", "price": 50.2},
     "bar": {"name": "Bar", "description": "The bartenders", "price": 62, "tax": 20.2},
 }
+PROCESSES = 1
+"""One case reads what the one before it wrote."""
 
 
 @app.get("/items/{item_id}", response_model=Item)

@@ -12,6 +12,8 @@ from . import known
 
 app = FastAPI()
 LOG: list[str] = []
+PROCESSES = 1
+"""One request reads what the one before it wrote, on another connection."""
 current: ContextVar[str] = ContextVar("current", default="unset")
 
 
