@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 
 import pytest
 
-from tests.conftest import COMMAND_OPTIONS, ISOLATION
+from tests.conftest import COMMAND_OPTIONS, DRIVER, ISOLATION
 from tests.support.command import Command
 from tests.support.wire import Connection, NoAnswer, request_bytes
 
@@ -29,6 +30,12 @@ async def app(scope, receive, send):
     await asyncio.sleep(0.01)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"asgi"})
+"""
+
+
+NAMES_THREADS = """
+import atexit, threading
+atexit.register(lambda: print("at the end:", [thread.name for thread in threading.enumerate()], flush=True))
 """
 
 
@@ -131,3 +138,19 @@ def test_what_is_busy_after_the_grace_is_cut(child):
     assert other.exchange(request_bytes("GET", "/")).body == b"hello"
     server.terminate()
     assert server.wait(30) == 0
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("isolation", ["shared", "processes"])
+def test_no_thread_of_ours_is_left_when_the_interpreter_ends(tmp_path, isolation):
+    """A worker process died of SIGSEGV when a thread that waited for its supervisor woke in the interpreter's end."""
+    (tmp_path / "served.py").write_text(APP + NAMES_THREADS)
+    options = ("--driver", DRIVER, "--isolation", isolation, "--workers", "1")
+    with Command("served:server", *options, folder=tmp_path) as server:
+        if isolation == "processes":
+            # The worker that is replaced is the one whose supervisor goes on.
+            server.send(signal.SIGHUP)
+            server.wait_for_line("at the end: .*")
+        assert server.end() == 0
+        ends = [line for line in server.log().splitlines() if line.startswith("at the end")]
+    assert ends == ["at the end: ['MainThread']"] * (2 if isolation == "processes" else 1)

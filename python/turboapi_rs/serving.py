@@ -38,6 +38,10 @@ GIL_WATCH_PERIOD = 1.0
 #: Those that run. At the end of the program they are drained: a worker may not outlive its interpreter.
 _running: weakref.WeakSet[Serving] = weakref.WeakSet()
 
+#: The threads that wait for their ends; the program waits for them at its own. A thread that wakes while CPython 3.13
+#: ends reads of its own state what is freed, and the process dies of SIGSEGV (seen in worker processes under load).
+_joiners: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
 
 def check_descriptors(config: ServerConfig) -> None:
     """Refuse more workers than this process may have descriptors for, before half of them have started.
@@ -77,6 +81,7 @@ class Serving:
         self._release = release
         self._ended = threading.Event()
         self._fault: BaseException | None = None
+        self._joiner: threading.Thread | None = None
         self._addresses: list[str] = []
         self.driver = "none"
         self.workers = 0
@@ -119,7 +124,9 @@ class Serving:
         # Asked now: the native server tells nothing while it is joined.
         self._addresses, self.driver, self.workers = self.core.addresses(), self.core.driver(), self.core.workers()
         _running.add(self)
-        threading.Thread(target=self._wait, name="turboapi-join", daemon=True).start()
+        self._joiner = threading.Thread(target=self._wait, name="turboapi-join", daemon=True)
+        self._joiner.start()
+        _joiners.add(self._joiner)
 
     def _wait(self) -> None:
         try:
@@ -171,9 +178,13 @@ class Serving:
             self._ended.wait(timeout)
         elif not self._ended.is_set():
             _attend(self._ended.wait, each_second=_watch_gil(self.config))
-        if self._ended.is_set() and self._fault is not None:
+        if not self._ended.is_set():
+            return False
+        if self._joiner is not None:
+            self._joiner.join()
+        if self._fault is not None:
             raise self._fault
-        return self._ended.is_set()
+        return True
 
 
 def running() -> list[Serving]:
@@ -303,6 +314,7 @@ def _attend(
                 on_interrupt()
                 thread.join()
             raise
+        thread.join()
     finally:
         signal.set_wakeup_fd(before)
         awake.close()
@@ -342,5 +354,5 @@ def _signals(serving: Serving) -> Iterator[list[signal.Signals]]:
 def _drain_all() -> None:
     for serving in list(_running):
         serving.stop()
-    for serving in list(_running):
-        serving._ended.wait()
+    for joiner in list(_joiners):
+        joiner.join()

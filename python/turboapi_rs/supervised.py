@@ -105,8 +105,15 @@ def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
         if is_told.is_set():
             drain.begin()
         _report(channel, ready=serving.driver, notice=serving.notice)
-        threading.Thread(target=_watch, args=(drain, orders.reports), daemon=True).start()
-        serving.join()
+        watch = threading.Thread(target=_watch, args=(drain, orders.reports), daemon=True)
+        watch.start()
+        try:
+            serving.join()
+        finally:
+            # Not left to the end of the interpreter: `turboapi_rs.serving` says why. It hears what it hears when the
+            # supervisor ends.
+            channel.shutdown(socket.SHUT_RD)
+            watch.join()
         # All is done: a signal that comes late must not look like a death.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except (ConfigError, AppNotFound, ValueError) as error:
