@@ -1,12 +1,14 @@
 //! Threads for work that may block.
 //!
 //! Owns: a bounded pool that grows when all are busy and shrinks when idle. Does not own: the work.
-//! Rule: the queue is bounded, a refused job goes back; each thread lives inside the factory's `enter_thread`.
+//! Rule: the queue is bounded, a refused job goes back; each thread lives inside the factory's `enter_thread`. When the pool
+//! has ended its threads are over, with what lies in their thread-locals: dropping a Python reference there, while the
+//! interpreter was ending, was a SIGSEGV.
 //! Threads: one mutex around the queue and the counts, never held while a job runs.
 
 use crate::invariants;
 use crate::service::{BlockingJob, OffloadLoad, OffloadPool};
-use crate::sync::{self, Condvar, Mutex, MutexGuard};
+use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -55,6 +57,12 @@ struct State {
     busy: usize,
     /// Threads that have not ended, those on their way out included.
     alive: usize,
+    /// What to join them by, and their numbers.
+    handles: Vec<(u64, JoinHandle<()>)>,
+    /// The number of the next one.
+    next: u64,
+    /// The thread that left last. It joins the one before it, so that whoever joins it has joined all that have left.
+    left: Option<JoinHandle<()>>,
     completed: u64,
     refused: u64,
     has_ended: bool,
@@ -101,6 +109,9 @@ impl Pool {
                 return false;
             }
         }
+        let left = state.left.take();
+        drop(state);
+        join(left);
         true
     }
 
@@ -134,9 +145,21 @@ impl Pool {
     }
 
     /// The thread has left everything that `enter` gave it.
-    fn leave(&self) {
-        self.state.lock().alive -= 1;
+    fn leave(&self, number: u64) {
+        let mut state = self.state.lock();
+        state.alive -= 1;
+        let mine = state.handles.iter().position(|(of, _)| *of == number);
+        let mine = mine.map(|place| state.handles.swap_remove(place).1);
+        let before = std::mem::replace(&mut state.left, mine);
+        drop(state);
         self.ended.notify_all();
+        join(before);
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if thread.is_some_and(|thread| thread.join().is_err()) {
+        log::error!("a thread of the offload pool panicked; please report it");
     }
 }
 
@@ -157,17 +180,23 @@ impl OffloadPool for Pool {
         state.threads += 1;
         state.alive += 1;
         let Some(pool) = self.me.upgrade() else { return Ok(()) };
+        let number = state.next;
+        state.next += 1;
         let spawned = sync::spawn("turboapi-offload", STACK_BYTES, move || {
             (pool.enter)(&mut || pool.live());
-            pool.leave();
+            pool.leave(number);
         });
-        if let Err(error) = spawned {
-            log::error!("a thread of the offload pool could not be started: {error}");
-            state.threads -= 1;
-            state.alive -= 1;
-            // With no thread at all the job would wait for ever. It is the last one: the lock was held all the time.
-            if state.threads == 0 {
-                return state.queue.pop_back().map_or(Ok(()), Err);
+        match spawned {
+            // It cannot have left yet: the lock was held all the time.
+            Ok(handle) => state.handles.push((number, handle)),
+            Err(error) => {
+                log::error!("a thread of the offload pool could not be started: {error}");
+                state.threads -= 1;
+                state.alive -= 1;
+                // With no thread at all the job would wait for ever. It is the last one, for the same reason.
+                if state.threads == 0 {
+                    return state.queue.pop_back().map_or(Ok(()), Err);
+                }
             }
         }
         Ok(())
@@ -301,6 +330,44 @@ mod tests {
         assert!(pool.end(SOON));
         drop(pool);
         assert_eq!(all.iter().collect::<Vec<_>>(), ["in", "out"]);
+    }
+
+    /// Drops late, as a thread-local does that attaches to an interpreter first.
+    struct Late(Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(20));
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    thread_local! {
+        static LATE: std::cell::RefCell<Option<Late>> = const { std::cell::RefCell::new(None) };
+    }
+
+    #[test]
+    fn threads_are_over_with_their_locals_when_the_pool_has_ended() {
+        let dropped = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (left, all) = mpsc::channel();
+        let pool = Pool::with_idle_timeout(Duration::from_millis(1), 4, 8, move |run| {
+            run();
+            left.send(()).expect("the test waits");
+        });
+        let barrier = Arc::new(std::sync::Barrier::new(3));
+        for _ in 0..3 {
+            let (dropped, barrier) = (dropped.clone(), barrier.clone());
+            assert!(submit(&pool, move || {
+                LATE.with_borrow_mut(|slot| *slot = Some(Late(dropped)));
+                barrier.wait();
+            }));
+        }
+        // Idle ones, which leave before the end; they may not be over yet.
+        for _ in 0..3 {
+            all.recv_timeout(SOON).expect("the thread leaves");
+        }
+        assert!(pool.end(SOON));
+        assert_eq!(dropped.load(std::sync::atomic::Ordering::SeqCst), 3);
     }
 
     #[test]
