@@ -1,12 +1,14 @@
 //! Threads for work that may block.
 //!
 //! Owns: a bounded pool that grows when all are busy and shrinks when idle. Does not own: the work.
-//! Rule: the queue is bounded, a refused job goes back; each thread lives inside the factory's `enter_thread`.
+//! Rule: the queue is bounded, a refused job goes back; each thread lives inside the factory's `enter_thread`. When the pool
+//! has ended its threads are over, with what lies in their thread-locals: dropping a Python reference there, while the
+//! interpreter was ending, was a SIGSEGV.
 //! Threads: one mutex around the queue and the counts, never held while a job runs.
 
 use crate::invariants;
 use crate::service::{BlockingJob, OffloadLoad, OffloadPool};
-use crate::sync::{self, Condvar, Mutex, MutexGuard};
+use crate::sync::{self, Condvar, JoinHandle, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
@@ -34,35 +36,8 @@ pub struct Pool {
     enter: Box<Enter>,
     state: Mutex<State>,
     has_work: Condvar,
-    crew: Arc<Crew>,
-    me: std::sync::Weak<Pool>,
-}
-
-/// Threads that have not ended, those on their way out included.
-///
-/// Not in the pool: a thread counts until it has let go of the pool, and with it of what `enter` holds, which may have to
-/// be let go of before whoever waits for the end ends the interpreter.
-struct Crew {
-    alive: Mutex<usize>,
     ended: Condvar,
-}
-
-impl Crew {
-    fn join(&self) {
-        *self.alive.lock() += 1;
-    }
-
-    fn leave(&self) {
-        *self.alive.lock() -= 1;
-        self.ended.notify_all();
-    }
-
-    /// How many are left at the deadline.
-    fn wait(&self, deadline: Instant) -> usize {
-        let mut alive = self.alive.lock();
-        while *alive > 0 && !self.ended.wait_until(&mut alive, deadline).timed_out() {}
-        *alive
-    }
+    me: std::sync::Weak<Pool>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -80,6 +55,14 @@ struct State {
     idle: usize,
     /// Those of them that run a job.
     busy: usize,
+    /// Threads that have not ended, those on their way out included.
+    alive: usize,
+    /// What to join them by, and their numbers.
+    handles: Vec<(u64, JoinHandle<()>)>,
+    /// The number of the next one.
+    next: u64,
+    /// The thread that left last. It joins the one before it, so that whoever joins it has joined all that have left.
+    left: Option<JoinHandle<()>>,
     completed: u64,
     refused: u64,
     has_ended: bool,
@@ -108,7 +91,7 @@ impl Pool {
             enter: Box::new(enter),
             state: Mutex::default(),
             has_work: Condvar::new(),
-            crew: Arc::new(Crew { alive: Mutex::new(0), ended: Condvar::new() }),
+            ended: Condvar::new(),
             me: me.clone(),
         })
     }
@@ -117,14 +100,19 @@ impl Pool {
     /// stop a job that blocks. False: some are left behind.
     pub fn end(&self, within: Duration) -> bool {
         let deadline = Instant::now() + within;
-        // From here on no thread joins.
-        self.state.lock().has_ended = true;
+        let mut state = self.state.lock();
+        state.has_ended = true;
         self.has_work.notify_all();
-        let left = self.crew.wait(deadline);
-        if left > 0 {
-            log::warn!("{} jobs that block were left behind", left + self.state.lock().queue.len());
+        while state.alive > 0 {
+            if self.ended.wait_until(&mut state, deadline).timed_out() {
+                log::warn!("{} jobs that block were left behind", state.alive + state.queue.len());
+                return false;
+            }
         }
-        left == 0
+        let left = state.left.take();
+        drop(state);
+        join(left);
+        true
     }
 
     fn live(&self) {
@@ -155,6 +143,24 @@ impl Pool {
         // Under the same lock as the last look at the queue: no job is left to a thread that is leaving.
         state.threads -= 1;
     }
+
+    /// The thread has left everything that `enter` gave it.
+    fn leave(&self, number: u64) {
+        let mut state = self.state.lock();
+        state.alive -= 1;
+        let mine = state.handles.iter().position(|(of, _)| *of == number);
+        let mine = mine.map(|place| state.handles.swap_remove(place).1);
+        let before = std::mem::replace(&mut state.left, mine);
+        drop(state);
+        self.ended.notify_all();
+        join(before);
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if thread.is_some_and(|thread| thread.join().is_err()) {
+        log::error!("a thread of the offload pool panicked; please report it");
+    }
 }
 
 impl OffloadPool for Pool {
@@ -172,21 +178,25 @@ impl OffloadPool for Pool {
             return Ok(());
         }
         state.threads += 1;
-        self.crew.join();
+        state.alive += 1;
         let Some(pool) = self.me.upgrade() else { return Ok(()) };
-        let crew = self.crew.clone();
+        let number = state.next;
+        state.next += 1;
         let spawned = sync::spawn("turboapi-offload", STACK_BYTES, move || {
             (pool.enter)(&mut || pool.live());
-            drop(pool);
-            crew.leave();
+            pool.leave(number);
         });
-        if let Err(error) = spawned {
-            log::error!("a thread of the offload pool could not be started: {error}");
-            state.threads -= 1;
-            self.crew.leave();
-            // With no thread at all the job would wait for ever. It is the last one: the lock was held all the time.
-            if state.threads == 0 {
-                return state.queue.pop_back().map_or(Ok(()), Err);
+        match spawned {
+            // It cannot have left yet: the lock was held all the time.
+            Ok(handle) => state.handles.push((number, handle)),
+            Err(error) => {
+                log::error!("a thread of the offload pool could not be started: {error}");
+                state.threads -= 1;
+                state.alive -= 1;
+                // With no thread at all the job would wait for ever. It is the last one, for the same reason.
+                if state.threads == 0 {
+                    return state.queue.pop_back().map_or(Ok(()), Err);
+                }
             }
         }
         Ok(())
@@ -322,24 +332,42 @@ mod tests {
         assert_eq!(all.iter().collect::<Vec<_>>(), ["in", "out"]);
     }
 
-    /// A thread once held the pool for a moment longer than it was waited for, and ended what `enter` holds in the middle of
-    /// the interpreter's own end.
-    #[test]
-    fn no_thread_holds_the_pool_when_it_has_ended() {
-        for _ in 0..200 {
-            let held = Arc::new(());
-            let seen = Arc::downgrade(&held);
-            let pool = Pool::new(4, 8, move |run| {
-                let _held = &held;
-                run();
-            });
-            for _ in 0..4 {
-                assert!(submit(&pool, || {}));
-            }
-            assert!(pool.end(SOON));
-            drop(pool);
-            assert!(seen.upgrade().is_none());
+    /// Drops late, as a thread-local does that attaches to an interpreter first.
+    struct Late(Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(20));
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
+    }
+
+    thread_local! {
+        static LATE: std::cell::RefCell<Option<Late>> = const { std::cell::RefCell::new(None) };
+    }
+
+    #[test]
+    fn threads_are_over_with_their_locals_when_the_pool_has_ended() {
+        let dropped = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let (left, all) = mpsc::channel();
+        let pool = Pool::with_idle_timeout(Duration::from_millis(1), 4, 8, move |run| {
+            run();
+            left.send(()).expect("the test waits");
+        });
+        let barrier = Arc::new(std::sync::Barrier::new(3));
+        for _ in 0..3 {
+            let (dropped, barrier) = (dropped.clone(), barrier.clone());
+            assert!(submit(&pool, move || {
+                LATE.with_borrow_mut(|slot| *slot = Some(Late(dropped)));
+                barrier.wait();
+            }));
+        }
+        // Idle ones, which leave before the end; they may not be over yet.
+        for _ in 0..3 {
+            all.recv_timeout(SOON).expect("the thread leaves");
+        }
+        assert!(pool.end(SOON));
+        assert_eq!(dropped.load(std::sync::atomic::Ordering::SeqCst), 3);
     }
 
     #[test]

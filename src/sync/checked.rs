@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use loom::sync::atomic;
+pub use loom::thread::JoinHandle;
 
 /// As `parking_lot::Mutex`.
 pub struct Mutex<T>(loom::sync::Mutex<T>);
@@ -165,9 +166,12 @@ impl<T> fmt::Debug for ArcSwap<T> {
 ///
 /// # Errors
 /// None.
-pub fn spawn(_name: &str, _stack_bytes: usize, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    loom::thread::spawn(run);
-    Ok(())
+pub fn spawn(
+    _name: &str,
+    _stack_bytes: usize,
+    run: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    Ok(loom::thread::spawn(run))
 }
 
 thread_local! {

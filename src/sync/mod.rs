@@ -10,14 +10,19 @@ mod plain {
     pub use arc_swap::ArcSwap;
     pub use parking_lot::{Condvar, Mutex, MutexGuard};
     pub use std::sync::atomic;
+    pub use std::thread::JoinHandle;
 
-    /// Starts a thread that nobody joins.
+    /// Starts a thread.
     ///
     /// # Errors
     /// The system's own: no thread was started.
-    pub fn spawn(name: &str, stack_bytes: usize, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    pub fn spawn(
+        name: &str,
+        stack_bytes: usize,
+        run: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
         let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes);
-        builder.spawn(run).map(drop)
+        builder.spawn(run)
     }
 }
 #[cfg(not(feature = "models"))]
