@@ -173,7 +173,12 @@ async def in_background(file: UploadFile, tasks: BackgroundTasks):
 
 
 @app.get("/seen")
-async def seen_so_far():
+async def seen_so_far(last: str):
+    # What comes after an answer may come late: on another thread than the one that this request is read by.
+    for _ in range(1000):
+        if seen and seen[-1].startswith(last):
+            break
+        await asyncio.sleep(0.005)
     return seen
 
 

@@ -72,7 +72,7 @@ CASES = (
             sent_multipart("POST", "/in-dependency", [("file", TEXT)]),
             sent_multipart("POST", "/in-dependencies", [("file", TEXT), ("note", "n")]),
             sent_multipart("POST", "/in-dependencies", [("note", "n")]),
-            sent("GET", "/seen"),
+            sent("GET", "/seen?last=out"),
         ),
         flow(
             "files are open for who answers an exception",
@@ -82,12 +82,12 @@ CASES = (
                 for part in (sent_multipart("POST", target, [("file", TEXT)]), sent("GET", "/handled"))
             ),
             sent_multipart("POST", "/refuse-in-dependency", [("file", TEXT)]),
-            sent("GET", "/seen"),
+            sent("GET", "/seen?last=refused"),
         ),
         flow(
             "a task in the background finds the file open",
             sent_multipart("POST", "/in-background", [("file", TEXT)]),
-            sent("GET", "/seen"),
+            sent("GET", "/seen?last=background"),
         ),
         multipart("a charset in the type", "/upload", WHOLE, f"{TYPE}; charset=latin-1"),
         multipart("a charset that nobody knows", "/upload", WHOLE, f"{TYPE}; charset=nope"),
