@@ -12,7 +12,7 @@ SOURCES = $(shell find src ext build.rs Cargo.toml Cargo.lock .cargo -name '*.rs
 SHELL = /bin/bash
 PIP = $(PY) -m pip install -q --disable-pip-version-check --prefer-binary
 
-.PHONY: asan campaign models mutants verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-lowest fastapi-suite parallel clean
+.PHONY: asan campaign models mutants verdicts help serve test matrix build venv lint bench load scaling fuzz parity parity-versions fastapi-suite parallel clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
@@ -76,8 +76,8 @@ parity: build $(TESTERS) ## Compare with FastAPI on uvicorn; writes PARITY.md
 verdicts: build $(TESTERS) ## Native verdicts and models beside FastAPI's own, over BODIES random bodies (1000000)
 	$(PY) -m tests.validate_support --bodies $(or $(BODIES),1000000) $(ARGS)
 
-parity-lowest: build $(TESTERS) ## The same on the lowest FastAPI that is compiled; writes nothing
-	PYTHON=$(abspath $(PY)) bash scripts/lowest_fastapi.sh
+parity-versions: build $(TESTERS) ## The same on every FastAPI that is compiled; writes nothing
+	PYTHON=$(abspath $(PY)) bash scripts/fastapi_versions.sh
 
 fastapi-suite: build $(TESTERS) ## FastAPI's own tests, with FastAPI and with TurboAPI in its place (ARGS="tests/test_sse.py")
 	$(PY) -m tests.fastapi_suite $(ARGS)

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 #: Versions of FastAPI whose routes are compiled: the first, and the first that is beyond.
 #:
-#: The parity suite runs on the lowest and on the newest of them.
-TESTED_FASTAPI = ((0, 159), (0, 166))
+#: The parity suite runs on each minor version of them. 0.159 kept from models what other parameters of the request were
+#: named; from 0.160 on, each model applies its own policy to all that is left.
+TESTED_FASTAPI = ((0, 160), (0, 166))
 
 
 class Place(NamedTuple):
