@@ -2,7 +2,8 @@
 # Fuzzes for hours: scripts/campaign.sh HOURS [TARGET...]
 # In rounds of ten minutes a target, so that all get on; the corpus is kept in fuzz/corpus and minimised after each round.
 # A crash prints how to replay it, and its target is left out of the next rounds. At the end, and when it is interrupted, a
-# table: seconds and inputs that each target ran, how many a second, inputs kept, edges that they cover.
+# table: seconds and inputs that each target ran, how many a second, inputs kept, edges that they cover, functions of the
+# library that they run. fuzz/coverage/TARGET.txt names each function that was not run, or not all of it.
 #
 #   PYTHON                   as for scripts/fuzz.sh
 #   TURBOAPI_CAMPAIGN_ROUND  seconds of a round
@@ -16,20 +17,21 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 round=${TURBOAPI_CAMPAIGN_ROUND:-600}
 end=$((SECONDS + $(awk -v hours="$hours" 'BEGIN { print int(hours * 3600) }')))
-declare -A crashed=() ran=() inputs=() kept_inputs=() edges=()
+declare -A crashed=() ran=() inputs=() kept_inputs=() edges=() functions=()
 
 report() {
   local target
   echo
-  printf '%-24s %9s %12s %12s %8s %8s\n' target seconds inputs 'each second' kept edges
+  printf '%-24s %9s %12s %12s %8s %8s  %s\n' target seconds inputs 'each second' kept edges 'functions of the library'
   for target in "${targets[@]}"; do
-    printf '%-24s %9s %12s %12s %8s %8s %s\n' "$target" "${ran[$target]:-0}" "${inputs[$target]:-0}" \
+    printf '%-24s %9s %12s %12s %8s %8s  %s\n' "$target" "${ran[$target]:-0}" "${inputs[$target]:-0}" \
       "$((${inputs[$target]:-0} / (${ran[$target]:-0} > 0 ? ${ran[$target]:-0} : 1)))" "${kept_inputs[$target]:-}" \
-      "${edges[$target]:-}" "${crashed[$target]:+CRASHED}"
+      "${edges[$target]:-}" "${functions[$target]:-}${crashed[$target]:+CRASHED}"
   done
 }
 trap 'report; exit 130' INT TERM
 
+mkdir -p fuzz/coverage
 while [ "$SECONDS" -lt "$end" ] && [ ${#crashed[@]} -lt ${#targets[@]} ]; do
   for target in "${targets[@]}"; do
     [ -z "${crashed[$target]:-}" ] || continue
@@ -70,6 +72,14 @@ while [ "$SECONDS" -lt "$end" ] && [ ${#crashed[@]} -lt ${#targets[@]} ]; do
       kept_inputs[$target]=$(ls "fuzz/corpus/$target" | wc -l)
       edges[$target]=$(grep -oE 'cov: [0-9]+' "fuzz/target/$target.merge.log" | tail -1 | grep -oE '[0-9]+')
       echo "campaign: $target: $before inputs, ${kept_inputs[$target]} kept, ${edges[$target]} edges"
+    fi
+    log=fuzz/target/$target.coverage.log covered=fuzz/coverage/$target.txt
+    if (cd fuzz && env "${environment[@]}" "../$binary" -runs=0 -print_coverage=1 "corpus/$target" "seeds/$target") \
+      >"$log" 2>&1 && python3 scripts/fuzz_coverage.py "$log" "$target" >"$covered"; then
+      functions[$target]=$(tail -1 "$covered" | sed "s/^$target: //")
+      echo "campaign: $target: ${functions[$target]}; $covered"
+    else
+      echo "campaign: $target: no coverage report; $log"
     fi
   done
 done

@@ -30,6 +30,7 @@ def load(name: str) -> types.ModuleType:
 
 layers = load("check_layers")
 unsafe = load("check_unsafe")
+coverage = load("fuzz_coverage")
 
 
 def plant(root: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
@@ -139,3 +140,21 @@ def test_dictionary_is_one_that_the_fuzzer_reads(path: pathlib.Path) -> None:
         assert quoted, token
         assert len(re.findall(r"\\x..|\\.|.", quoted[1])) <= 64, token
     assert len(set(tokens)) == len(tokens)
+
+
+def test_coverage_tells_of_the_library_alone():
+    log = """
+INFO: 3 files
+COVERED_FUNC: hits: 4 edges: 2/7 <turboapi::a::A as core::fmt::Debug>::fmt /tree/src/a.rs:12
+  UNCOVERED_PC: /tree/src/a.rs:13
+UNCOVERED_FUNC: hits: 0 edges: 0/3 turboapi::a::never /tree/src/a.rs:5
+COVERED_FUNC: hits: 1 edges: 5/5 turboapi::b::whole /tree/src/b/mod.rs:1
+COVERED_FUNC: hits: 1 edges: 5/5 other::src /elsewhere/src/a.rs:1
+"""
+    assert coverage.report("target", coverage.read(log, "/tree")).splitlines() == [
+        "src/a.rs: 1 of 2 functions, 2 of 10 edges",
+        "      5     never turboapi::a::never",
+        "     12       2/7 <turboapi::a::A as core::fmt::Debug>::fmt",
+        "src/b/mod.rs: 1 of 1 functions, 5 of 5 edges",
+        "target: 2 of 3 functions, 7 of 15 edges",
+    ]
