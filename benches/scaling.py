@@ -1,6 +1,6 @@
 """Whether a second worker brings a second core: throughput and CPU per request, beside this machine's own ceiling.
 
-    python benches/scaling.py [--workers 2] [--rounds 7] [--slice 0.5] [--work 2000] [--json FILE]
+    python benches/scaling.py [--workers 2] [--rounds 7] [--slice 0.5] [--work 2000] [--handler work] [--json FILE]
 
 The handler is pure Python that computes. The ceiling are processes side by side that know no server and call that
 function in a loop; `apart` are as many servers of one worker each; beside them one server of so many workers, a row an
@@ -63,6 +63,16 @@ def work():
     for number in range(WORK):
         total = (total + number * number) % 65521
     return total
+
+class Bound:
+    def compute(self):
+        total = 0
+        for number in range(WORK):
+            total = (total + number * number) % 65521
+        return total
+
+# One instance, whose method all workers call.
+method = server.get("/method")(Bound().compute)
 
 @server.get("/raw")
 def raw():
@@ -160,11 +170,11 @@ class Loops:
 class InProcess(Loops):
     """Dispatch without a network: processes of so many threads each (`benches/in_process.rs`)."""
 
-    def __init__(self, binary: str, mode: str, threads: list[int], folder: Path) -> None:
+    def __init__(self, binary: str, mode: str, target: str, threads: list[int], folder: Path) -> None:
         home = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR")}
         self.children = [
             subprocess.Popen(
-                [binary, mode, str(count), "scaled:server", "/work"], cwd=folder, env=environment(folder) | home,
+                [binary, mode, str(count), "scaled:server", target], cwd=folder, env=environment(folder) | home,
                 text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )
             for count in threads
@@ -355,6 +365,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--slice", type=float, default=0.5, help="seconds of load, a round and contender")
     parser.add_argument("--work", type=int, default=2000, help="turns of the loop in the handler that computes")
+    parser.add_argument(
+        "--handler",
+        choices=("work", "method"),
+        default="work",
+        help="in process: a function, or a method that is bound to one object",
+    )
     parser.add_argument("--driver", choices=("uring", "epoll", "auto"), default="auto")
     parser.add_argument("--only", choices=("in-process", "throughput", "cpu"), help="one of the three")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
@@ -384,15 +400,15 @@ def main() -> int:
             return lambda: Servers(app, target, workers, folder, [*driver, *more], batch)
 
         if options.only in (None, "in-process"):
-            binary = in_process_binary()
+            binary, target = in_process_binary(), f"/{options.handler}"
             results["in-process"] = several({
                 "ceiling": lambda: Loops(count, folder),
                 "one loop": lambda: Loops(1, folder),
-                "apart": lambda: InProcess(binary, "shared", apart, folder),
-                "shared": lambda: InProcess(binary, "shared", [count], folder),
-                "interpreters": lambda: InProcess(binary, "interpreters", [count], folder),
+                "apart": lambda: InProcess(binary, "shared", target, apart, folder),
+                "shared": lambda: InProcess(binary, "shared", target, [count], folder),
+                "interpreters": lambda: InProcess(binary, "interpreters", target, [count], folder),
             })  # fmt: skip
-            report("A handler that computes, dispatched in process", results["in-process"], "ceiling")
+            report(f"A handler that computes, dispatched in process: {target}", results["in-process"], "ceiling")
         if options.only in (None, "throughput"):
             computing = ("scaled:server", "/work")
             results["throughput"] = several({

@@ -13,7 +13,10 @@ import re
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from turboapi_rs.raw_routes import StaticSpec
 
 __all__ = ["CoreServer", "Request", "load"]
 
@@ -105,11 +108,9 @@ class CoreServer:
         """As the native one."""
         self.routes.append((method, path, handler, name, params, is_async, pin))
 
-    def static_response(
-        self, path: str, status: int, content_type: str, body: bytes, headers: list[tuple[str, str]]
-    ) -> None:
+    def static_response(self, path: str, response: StaticSpec) -> None:
         """As the native one."""
-        self.static.append((path, status, content_type, body, headers))
+        self.static.append((path, *response))
 
     def static_files(self, prefix: str, directory: str, headers: list[tuple[str, str]], **options: Any) -> None:
         """As the native one, by name alone: an application with folders of files is refused."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RawRoutes", "blocking", "direct"]
 
+#: A static response, as the native server renders it: status, content type, body, fields.
+type StaticSpec = tuple[int, str, bytes, list[tuple[str, str]]]
+
 #: Bytes of a static response's body.
 MAX_STATIC_BYTES = 1024 * 1024
 
@@ -176,7 +179,7 @@ class RawRoutes:
 
         def install(core: CoreServer) -> None:
             try:
-                core.static_response(path, *rendered)
+                core.static_response(path, rendered)
             except ValueError as error:
                 raise ValueError(f"static response {path}: {error}") from None
 
@@ -295,7 +298,7 @@ def read_static(
     content_type: str | None,
     headers: dict[str, str] | None,
     max_age: float,
-) -> tuple[int, str, bytes, list[tuple[str, str]]]:
+) -> StaticSpec:
     """Check a static response; give what the native server renders."""
     if not path.startswith("/") or "{" in path:
         raise ValueError(f"path {path!r}: a static response has an absolute path without parameters")

@@ -84,7 +84,7 @@ class Server(RawRoutes):
             ...     urllib.request.urlopen(server.url + "/motd").read()
             b'good evening'
         """
-        self._running().core.publish_static(path, *read_static(path, body, status, content_type, headers, max_age))
+        self._running().core.publish_static(path, read_static(path, body, status, content_type, headers, max_age))
 
     def take_routes(self, other: Server) -> None:
         """Serve by the routes and static responses of another `Server`, in place of all of one's own, while running.

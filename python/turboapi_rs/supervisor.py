@@ -1,9 +1,9 @@
 """Isolation by processes: one supervisor, N worker processes, one port.
 
-Owns: the listening sockets, starting, watching, replacing and ending worker processes.
-Does not own: serving (`turboapi_rs.supervised`, in the workers). The supervisor never imports the application.
+Owns: starting, watching, replacing and ending worker processes.
+Does not own: serving (`turboapi_rs.supervised`, in the workers), the listening sockets (`turboapi_rs.listening`).
 Rule: it keeps as many workers as were asked for, or ends saying why; a worker is replaced before it is ended, so that
-somebody always accepts. Threads: one, the main one; everything waits in one `select`.
+somebody always accepts. It never imports the application. Threads: one, the main one; everything waits in one `select`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import os
 import selectors
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import types
 from collections.abc import Iterator
 
 from turboapi_rs.config import ConfigError, ServerConfig
+from turboapi_rs.listening import listening, shown
 from turboapi_rs.loading import AppTarget
 from turboapi_rs.supervised import Orders
 
@@ -210,7 +210,7 @@ class Supervisor:
             WorkersFailed: the workers do not start, or one ended badly.
         """
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._bound())
+            self.sockets = stack.enter_context(listening(self.config))
             stack.enter_context(self._signals_caught())
             stack.callback(self._kill_all)
             while not (self._is_draining and not self._workers()):
@@ -417,31 +417,11 @@ class Supervisor:
         if notice is not None:
             print(notice, file=sys.stderr, flush=True)
         _say(
-            f"serving on {', '.join(_shown(bound) for bound in self.sockets)} (Python {version}, {gil}; {count} "
+            f"serving on {', '.join(shown(bound) for bound in self.sockets)} (Python {version}, {gil}; {count} "
             f"process{'es' if count != 1 else ''}, {'/'.join(drivers)}, isolation processes)"
         )
 
     # ---- What is held for the whole time. ----
-
-    @contextlib.contextmanager
-    def _bound(self) -> Iterator[None]:
-        path = self.config.uds
-        inode = 0
-        try:
-            if self.config.fd is not None:
-                self.sockets = [socket.socket(fileno=os.dup(self.config.fd))]
-            elif path is not None:
-                self.sockets = [_bind_unix(path, self.config.uds_mode)]
-                inode = os.lstat(path).st_ino
-            else:
-                self.sockets = _bind_host(self.config.host, self.config.port)
-            yield
-        finally:
-            for bound in self.sockets:
-                bound.close()
-            with contextlib.suppress(OSError):
-                if path is not None and inode and os.lstat(path).st_ino == inode:
-                    os.unlink(path)
 
     @contextlib.contextmanager
     def _signals_caught(self) -> Iterator[None]:
@@ -478,62 +458,6 @@ def supervise(app: AppTarget, config: ServerConfig) -> None:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _bind_host(host: str, port: int) -> list[socket.socket]:
-    """Bind every address of a host, on one port."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise ConfigError(f"host: {host}: {error.strerror}") from None
-    addresses = list(dict.fromkeys((family, place) for family, _, _, _, place in found))
-    bound: list[socket.socket] = []
-    try:
-        for family, place in addresses:
-            made = socket.socket(family, socket.SOCK_STREAM)
-            bound.append(made)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6 and len(addresses) > 1:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.bind((place[0], port, *place[2:]))
-            port = made.getsockname()[1]
-    except OSError:
-        for made in bound:
-            made.close()
-        raise
-    return bound
-
-
-def _bind_unix(path: str, mode: int | None) -> socket.socket:
-    """Bind a path, in place of a socket file that nobody listens on."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.setblocking(False)
-                try:
-                    probe.connect(path)
-                except ConnectionRefusedError:
-                    os.unlink(path)
-                except OSError:
-                    pass
-    bound = socket.socket(socket.AF_UNIX)
-    try:
-        bound.bind(path)
-        if mode is not None:
-            # Before `listen`, so that nobody connects under wider permissions.
-            os.chmod(path, mode)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _shown(bound: socket.socket) -> str:
-    place = bound.getsockname()
-    if bound.family == socket.AF_UNIX:
-        return f"unix:{place}"
-    host = f"[{place[0]}]" if bound.family == socket.AF_INET6 else place[0]
-    return f"http://{host}:{place[1]}"
 
 
 def _say(line: str) -> None:

@@ -5,11 +5,11 @@
 //! Threads: any.
 
 use crate::service::Exchange;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::sync::{Arc, Weak};
 
 /// Entries below which nothing is swept.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;
 
 /// Streams of events of one worker.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Feeds {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "models")))]
 mod tests {
     use super::{Feeds, FEW};
     use crate::service::Exchange;

@@ -5,7 +5,7 @@
 //! Rule: a task counts until it is done, whether or not its response is: what it does after that is work, too.
 //! Threads: any.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 /// Tasks of one host.
@@ -50,7 +50,7 @@ impl Underway {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "models")))]
 mod tests {
     use super::Underway;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -220,6 +220,11 @@ type OwnHandlers = (Vec<Py<PyAny>>, Vec<Py<PyAny>>);
 
 /// A worker's own handlers and plans of a table.
 pub(super) fn own_handlers(py: Python<'_>, table: &Table, workers: usize) -> PyResult<OwnHandlers> {
+    if workers > 1 {
+        // What they share nonetheless: instances that are called, and what a plan's function finds in its names.
+        table.routes.iter().try_for_each(|spec| interp::defer_callable(spec.handler.bind(py)))?;
+        table.plans.iter().try_for_each(|spec| interp::defer_names(spec.run.bind(py)))?;
+    }
     let handlers = table.routes.iter().map(|spec| own_handler(py, &spec.handler, workers));
     let plans = table.plans.iter().map(|spec| own_handler(py, &spec.run, workers));
     let own = (handlers.collect::<PyResult<_>>()?, plans.collect::<PyResult<_>>()?);

@@ -1,12 +1,14 @@
 //! The only place where thread states are made and raw CPython calls are written.
 //!
 //! Owns: attaching and detaching, thread states for life, fresh contexts, calls by vector, objects made past their
-//! `__init__`, references that may be dropped on any thread, bytes shared with Python. Does not own: what is called.
+//! `__init__`, references that may be dropped on any thread, counts that are deferred, bytes shared with Python. Does not
+//! own: what is called.
 //! Rule: every `unsafe` block is argued here; nothing above this module names the C API.
 
 mod bytes;
 mod call;
 mod context;
+mod deferred;
 mod held;
 mod isolate;
 mod name;
@@ -18,6 +20,7 @@ pub use call::{
     Sent,
 };
 pub use context::{current_context, run_in, BaseContext};
+pub use deferred::{defer_callable, defer_names};
 pub use held::Held;
 pub use isolate::{in_own_interpreter, in_thread_state_of, interpreters_left_behind, OwnInterpreter};
 pub(crate) use name::name;

@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use routes::{param, read_param, render_static, route_state, ParamSpec};
+use routes::{param, read_param, render_static, route_state, ParamSpec, StaticSpec};
 use settings::Settings;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -217,28 +217,14 @@ impl CoreServer {
     }
 
     /// Adds a response that is rendered now.
-    fn static_response(
-        &self,
-        path: &str,
-        status: u16,
-        content_type: &str,
-        body: Vec<u8>,
-        headers: Vec<(String, String)>,
-    ) -> PyResult<()> {
-        let response = render_static(status, content_type, body, &headers)?;
+    fn static_response(&self, path: &str, response: StaticSpec) -> PyResult<()> {
+        let response = render_static(response)?;
         self.with_table(|table| table.add_static(path, response))
     }
 
     /// Puts another response, rendered now, in the place of the one that was added for that path, while it is served.
-    fn publish_static(
-        &self,
-        path: &str,
-        status: u16,
-        content_type: &str,
-        body: Vec<u8>,
-        headers: Vec<(String, String)>,
-    ) -> PyResult<()> {
-        let response = render_static(status, content_type, body, &headers)?;
+    fn publish_static(&self, path: &str, response: StaticSpec) -> PyResult<()> {
+        let response = render_static(response)?;
         match self.live()?.publish(path, response) {
             true => Ok(()),
             false => Err(PyValueError::new_err(format!("{path} has no static response"))),

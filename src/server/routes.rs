@@ -15,17 +15,16 @@ use pyo3::types::PyDict;
 /// What `route` is told of one parameter: source, wire name, type, required, default, is a list.
 pub(super) type ParamSpec<'py> = (String, String, String, bool, Bound<'py, PyAny>, bool);
 
-pub(super) fn render_static(
-    status: u16,
-    content_type: &str,
-    body: Vec<u8>,
-    headers: &[(String, String)],
-) -> PyResult<StaticResponse> {
+/// What is told of one static response: status, content type, body, further headers.
+pub(super) type StaticSpec = (u16, String, Vec<u8>, Vec<(String, String)>);
+
+pub(super) fn render_static(spec: StaticSpec) -> PyResult<StaticResponse> {
+    let (status, content_type, body, headers) = spec;
     if !(200..=599).contains(&status) {
         return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
     }
     let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    StaticResponse::render(status, content_type, pairs, Bytes::from(body))
+    StaticResponse::render(status, &content_type, pairs, Bytes::from(body))
         .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))
 }
 

@@ -14,6 +14,8 @@ use turboapi::{invariants, service, sync};
 mod brake;
 #[path = "../../src/runtime/control.rs"]
 mod control;
+#[path = "../../src/asgi/feeds.rs"]
+mod feeds;
 #[path = "../../src/dispatch/latest.rs"]
 mod latest;
 #[path = "../../src/home_loop/mailbox.rs"]
@@ -26,16 +28,20 @@ mod offload;
 mod standing;
 #[path = "../../src/dispatch/turns.rs"]
 mod turns;
+#[path = "../../src/asgi/underway.rs"]
+mod underway;
 
 mod model_awaited;
 mod model_brake;
 mod model_control;
 mod model_exchange;
+mod model_feeds;
 mod model_home_loop;
 mod model_offload;
 mod model_standing;
 mod model_streams;
 mod model_swap;
+mod model_underway;
 mod support;
 
 /// What `control` needs of the runtime's configuration.
