@@ -2,8 +2,8 @@
 
 Owns: the names that users import. Does not own: FastAPI's, Starlette's and Pydantic's names, which are passed on as
 they are. Rule: a name is imported when it is first asked for, so that `Server` alone does not import FastAPI.
-Threads: any; one at a time imports, since modules of FastAPI that import each other fail when threads begin with different
-ones.
+Threads: any; one at a time imports, since modules of FastAPI that import each other fail when threads begin with
+different ones.
 
 Example:
     >>> import turboapi_rs
