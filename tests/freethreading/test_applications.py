@@ -18,8 +18,8 @@ from tests.support.wire import Answer, Connection, request_bytes
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 CLIENTS = 3
 CHANGERS = 2
-CHANGES = 40
-LOOKS = 10
+CHANGES = 25
+LOOKS = 6
 
 
 def ask(connection: Connection, path: str) -> tuple[int, object]:
@@ -52,6 +52,8 @@ class Crowd:
                     if mine == "changers":
                         while goes_on(turn, turns, "clients"):
                             change(number, turn)
+                            # As fast as one asks: it is not to take all time from those.
+                            connection.exchange(request_bytes("GET", "/"))
                             turn += 1
                     else:
                         while goes_on(turn, None if turns else LOOKS, "changers"):

@@ -13,7 +13,7 @@ from tests.conftest import DRIVER
 from tests.support.wire import Connection, NoAnswer, request_bytes
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
-ROUNDS = 5
+ROUNDS = 3
 REQUESTS = 40
 CLIENTS = 4
 
