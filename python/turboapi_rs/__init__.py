@@ -2,6 +2,8 @@
 
 Owns: the names that users import. Does not own: FastAPI's, Starlette's and Pydantic's names, which are passed on as
 they are. Rule: a name is imported when it is first asked for, so that `Server` alone does not import FastAPI.
+Threads: any; one at a time imports, since modules of FastAPI that import each other fail when threads begin with
+different ones.
 
 Example:
     >>> import turboapi_rs
@@ -14,6 +16,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,13 +83,16 @@ _WHERE.update({name: (module, name) for module, names in _PASSED_ON.items() for 
 
 __all__ = [*sorted(_WHERE), "__version__"]
 
+_importing = threading.RLock()
+
 
 def __getattr__(name: str) -> Any:
     try:
         module, attribute = _WHERE[name]
     except KeyError:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(importlib.import_module(module), attribute)
+    with _importing:
+        value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 

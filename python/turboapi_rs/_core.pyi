@@ -237,7 +237,10 @@ class Upload:
 
     Raises, from all that takes of the body:
         ConnectionResetError: the client left before its body was whole.
-        RuntimeError: the body was taken already, or in the wrong way for where the handler runs.
+        RuntimeError: the body was taken already, or in the wrong way for where the handler runs; or a task awaits its
+            next piece, which one may do at a time.
+
+    Threads: any number may iterate a body, each piece goes to one of them; what takes the rest of it takes it once.
     """
 
     @property

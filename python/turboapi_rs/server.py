@@ -50,6 +50,8 @@ class Server(RawRoutes):
     def __init__(self) -> None:
         super().__init__()
         self._serving: Serving | None = None
+        #: Its own one is being made. Written under the lock, as `_serving` is.
+        self._is_making = False
 
     def publish(
         self,
@@ -226,16 +228,23 @@ def make_serving(app: Any, config: ServerConfig, *, is_own: bool = False, fds: l
     if not isinstance(app, Server):
         return Serving(make_core(app, config, fds=fds), config, lambda: None, notice=line)
     with app._lock:
-        if is_own and app._serving is not None and not app._serving.has_ended:
-            raise RuntimeError("the server was started already")
+        if is_own:
+            # One of two threads that come here at once goes on: a second server would be nobody's to stop.
+            if app._is_making or (app._serving is not None and not app._serving.has_ended):
+                raise RuntimeError("the server was started already")
+            app._is_making = True
         app._holders += 1
+    serving = None
     try:
         serving = Serving(make_core(app, config, fds=fds), config, app._release, notice=line)
     except BaseException:
         app._release()
         raise
-    if is_own:
-        app._serving = serving
+    finally:
+        if is_own:
+            with app._lock:
+                app._is_making = False
+                app._serving = serving or app._serving
     return serving
 
 

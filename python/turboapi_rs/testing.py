@@ -5,6 +5,7 @@ Owns: `LiveServer`. Rule: port 0 by default; errors of the start are raised in t
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +23,9 @@ class LiveServer:
 
     Raises:
         ConfigError, OSError, StartupError: as `serve`, from the `with` statement.
+        RuntimeError: it was started already, and has not ended.
+
+    Threads: any.
 
     Example:
         >>> from turboapi_rs import Server
@@ -40,6 +44,7 @@ class LiveServer:
         self.app = app
         self.config = ServerConfig.of(config, **settings)
         self._serving: Serving | None = None
+        self._starting = threading.Lock()
 
     @property
     def address(self) -> str:
@@ -76,9 +81,16 @@ class LiveServer:
 
     def start(self) -> LiveServer:
         """Start serving. After `stop` it may be started again."""
-        serving = make_serving(self.app, self.config)
-        serving.start()
-        self._serving = serving
+        is_first = self._starting.acquire(blocking=False)
+        try:
+            if not is_first or (self._serving is not None and not self._serving.has_ended):
+                raise RuntimeError("the server was started already")
+            serving = make_serving(self.app, self.config)
+            serving.start()
+            self._serving = serving
+        finally:
+            if is_first:
+                self._starting.release()
         return self
 
     def stop(self) -> None:

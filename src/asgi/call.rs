@@ -7,6 +7,7 @@
 //! round; whoever goes on with it gets the `OSError` of version 2.4 in the end.
 
 use super::feeds::Feeds;
+use super::receivers::{Receiver, Receivers};
 use crate::home_loop::HomeLoop;
 use crate::http1::{FieldBlock, ResponseHead};
 use crate::interp;
@@ -17,9 +18,9 @@ use pyo3::exceptions::{PyConnectionResetError, PyKeyError, PyRuntimeError, PyTyp
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 /// What an application may send next.
 #[derive(Debug)]
@@ -41,9 +42,10 @@ pub struct AsgiCall {
     /// The body, when it had come whole and was not yet received.
     whole: Mutex<Option<Bytes>>,
     order: Mutex<Order>,
-    /// The waiting future of the last `receive`. A next call replaces it: polling `receive` with a cancellation each
-    /// time, as `Request.is_disconnected` does, leaves nothing behind.
-    receiving: AtomicU64,
+    /// The waiting futures of `receive`. Those that were cancelled are dropped at the next call: polling it with a
+    /// cancellation each time, as `Request.is_disconnected` does, leaves nothing behind.
+    receiving: Mutex<Vec<u64>>,
+    receivers: OnceLock<Arc<Receivers>>,
     /// The task runs for the first time: who started it releases a head that is still held when it suspends.
     is_first_run: AtomicBool,
     /// Pieces of the body that nobody takes any more.
@@ -73,9 +75,6 @@ const UNSENT: u32 = 8192;
 /// What the media type of a stream of events begins with.
 const EVENTS: &[u8] = b"text/event-stream";
 
-/// No `receive` waits.
-const NOT_RECEIVING: u64 = u64::MAX;
-
 impl AsgiCall {
     pub(super) fn new(exchange: Arc<Exchange>, whole: Option<Bytes>, feeds: Arc<Feeds>) -> Self {
         AsgiCall {
@@ -83,7 +82,8 @@ impl AsgiCall {
             feeds,
             whole: Mutex::new(whole),
             order: Mutex::new(Order::ExpectStart),
-            receiving: AtomicU64::new(NOT_RECEIVING),
+            receiving: Mutex::default(),
+            receivers: OnceLock::new(),
             is_first_run: AtomicBool::new(true),
             unheard: AtomicU32::new(0),
         }
@@ -100,7 +100,7 @@ impl AsgiCall {
         let allowed = if why == CloseReason::Disconnected { UNHEARD } else { UNSENT };
         let is_over = self.unheard.fetch_add(1, Ordering::Relaxed) >= allowed;
         let mut is_next_turn = false;
-        let poll = move |py: Python<'_>, cx: &mut std::task::Context<'_>| {
+        let poll = move |py: Python<'_>, cx: &mut Context<'_>| {
             if !std::mem::replace(&mut is_next_turn, true) {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -124,15 +124,21 @@ impl AsgiCall {
             };
             return home.ready_with(py, &message);
         }
-        let before = self.receiving.swap(NOT_RECEIVING, Ordering::Relaxed);
-        if before != NOT_RECEIVING {
-            home.forget(before);
+        // Taken out: no lock is held while Python runs.
+        let before = std::mem::take(&mut *self.receiving.lock());
+        let mut receiving = Vec::with_capacity(1);
+        for key in before {
+            if home.forget_done(py, key)? {
+                receiving.push(key);
+            }
         }
         let exchange = self.exchange.clone();
+        let mut receiver = Receiver::new(self.receivers.get_or_init(Arc::default).clone());
         let future = home.wait(
             py,
             Box::new(move |py, cx| {
-                exchange.poll_inbound(cx).map(|found| {
+                let waker = receiver.waker(cx.waker());
+                exchange.poll_inbound(&mut Context::from_waker(&waker)).map(|found| {
                     let message = match found {
                         Inbound::Body(piece, more) => request_message(py, &piece, more)?,
                         Inbound::Closed(_) => disconnect_message(py)?,
@@ -141,7 +147,8 @@ impl AsgiCall {
                 })
             }),
         )?;
-        self.receiving.store(home.last_key(), Ordering::Relaxed);
+        receiving.push(home.last_key());
+        *self.receiving.lock() = receiving;
         Ok(future)
     }
 

@@ -10,6 +10,7 @@ mod end;
 mod feeds;
 mod forwarded;
 mod lifespan;
+mod receivers;
 mod scope;
 mod underway;
 

@@ -4,9 +4,10 @@
 //! Rule (`bounded_memory`): a piece is taken when it is asked for; what was not taken makes the peer wait. The first time
 //! that anything is asked for is when `100 Continue` is said.
 //! Threads: async handlers on their loop: what writes to the disk does so on the offload pool, and holds no thread while
-//! it waits for the peer. Plain handlers on a thread of the pool, which waits.
+//! it waits for the peer. Plain handlers on a thread of the pool, which waits. Several of them take turns (`taking`).
 
 use super::form::{Content, FormLimits, Part, Poured, Saving, Sink, UploadFault};
+use super::taking::Taking;
 use super::turns::Turns;
 use crate::home_loop::HomeLoop;
 use crate::interp;
@@ -43,6 +44,7 @@ pub struct Upload {
     limits: FormLimits,
     /// All was taken: the exchange says it once.
     is_drained: Arc<AtomicBool>,
+    taking: Arc<Taking>,
 }
 
 impl Upload {
@@ -54,17 +56,32 @@ impl Upload {
         offload: Offload,
         limits: FormLimits,
     ) -> Self {
-        Upload { request, content_type, exchange, offload, limits, is_drained: Arc::default() }
+        Upload {
+            request,
+            content_type,
+            exchange,
+            offload,
+            limits,
+            is_drained: Arc::default(),
+            taking: Arc::default(),
+        }
     }
 
     /// Pours what is left into `sink`. On a loop: an awaitable; elsewhere: waits.
     fn pour<'py>(&self, py: Python<'py>, sink: Result<Sink, UploadFault>) -> PyResult<Bound<'py, PyAny>> {
         let mut sink = sink.map_err(raise)?;
+        let home = HomeLoop::current();
+        let turn = match &home {
+            Some(home) => self.taking.by_task(py, home)?,
+            None => self.taking.by_thread(py)?,
+        };
         if self.is_drained.swap(true, Ordering::AcqRel) {
             return Err(PyRuntimeError::new_err("the body was taken already"));
         }
+        // Nobody else begins to take of it now.
+        drop(turn);
         let content_type = self.content_type.clone();
-        let Some(home) = HomeLoop::current() else {
+        let Some(home) = home else {
             let exchange = self.exchange.clone();
             let poured = py.detach(move || {
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
@@ -106,6 +123,7 @@ impl Upload {
         if HomeLoop::current().is_some() {
             return Err(PyRuntimeError::new_err("on an event loop a body is iterated with `async for`"));
         }
+        let _turn = self.taking.by_thread(py)?;
         if self.is_drained.load(Ordering::Acquire) {
             return Ok(None);
         }
@@ -166,19 +184,25 @@ impl Upload {
     fn __anext__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let home = HomeLoop::current()
             .ok_or_else(|| PyRuntimeError::new_err("off an event loop a body is iterated with `for`"))?;
+        let turn = self.taking.by_task(py, &home)?;
         if self.is_drained.load(Ordering::Acquire) {
             return Err(PyStopAsyncIteration::new_err(()));
         }
         let (exchange, is_drained) = (self.exchange.clone(), self.is_drained.clone());
-        home.wait(
+        let number = turn.number();
+        let future = home.wait(
             py,
             Box::new(move |py, cx| {
+                // Until this is dropped: when it is done, or forgotten.
+                let _ = &turn;
                 exchange.poll_inbound(cx).map(|found| match piece_of(found, &is_drained)? {
                     Some(piece) => Ok(PyBytes::new(py, &piece).into_any().unbind()),
                     None => Err(PyStopAsyncIteration::new_err(())),
                 })
             }),
-        )
+        )?;
+        self.taking.awaits(number, home.last_key(), &future);
+        Ok(future)
     }
 
     /// All that is left of the body.

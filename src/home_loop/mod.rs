@@ -299,6 +299,20 @@ impl HomeLoop {
         drop(waiting);
     }
 
+    /// Drops a waiting future if it is done, such as one that its waiter cancelled. Tells whether it still waits.
+    ///
+    /// # Errors
+    /// asyncio's own.
+    pub fn forget_done(&self, py: Python<'_>, key: u64) -> PyResult<bool> {
+        let future = self.waiting.borrow().get(&key).map(|waiting| waiting.future.clone_ref(py));
+        let Some(future) = future else { return Ok(false) };
+        if future.bind(py).call_method0(name!(py, "done"))?.is_truthy()? {
+            self.forget(key);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
     /// The key of the latest future that [`HomeLoop::wait`] gave.
     pub fn last_key(&self) -> u64 {
         self.next_key.get().wrapping_sub(1)
