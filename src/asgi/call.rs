@@ -9,7 +9,7 @@
 use super::feeds::Feeds;
 use crate::home_loop::HomeLoop;
 use crate::http1::{FieldBlock, ResponseHead};
-use crate::interp::{self, name};
+use crate::interp::{self, name, Function, Shared};
 use crate::service::{CloseReason, Exchange, FilePart, Inbound, ReplyEvent};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -33,7 +33,7 @@ enum Order {
     Complete,
 }
 
-/// One request's `receive` and `send`. No class of Python's: see [`interp::callback`].
+/// One request's `receive` and `send`. No class of Python's: see [`interp::Function`].
 pub struct AsgiCall {
     exchange: Arc<Exchange>,
     /// The body, when it had come whole and was not yet received.
@@ -110,17 +110,6 @@ impl AsgiCall {
 }
 
 impl AsgiCall {
-    /// What `guest_loop.channel` makes `receive` and `send` of. Nothing that Python holds leads back to them.
-    pub(super) fn callables<'py>(
-        self: &Arc<Self>,
-        py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let (receiving, sending) = (self.clone(), self.clone());
-        let receive = interp::callback0(py, move |py| receiving.receive(py).map(Bound::unbind))?;
-        let send = interp::callback(py, move |message| sending.send(message).map(Bound::unbind))?;
-        Ok((receive, send))
-    }
-
     /// The next `http.request` message, or `http.disconnect`.
     fn receive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let home = home()?;
@@ -154,38 +143,33 @@ impl AsgiCall {
     }
 
     /// Takes a message of the response. Done when there is room for more.
-    fn send<'py>(self: &Arc<Self>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = message.py();
+    fn send<'py>(on: &Shared<'py, Self>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, call) = (message.py(), on.value());
         let home = home()?;
         let kind = required(message, &name!(py, "type"))?;
         let kind =
             kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("message 'type' must be a str"))?;
         match kind.to_str()? {
             "http.response.start" => {
-                self.start(message)?;
+                call.start(message)?;
                 // Runs when the application has suspended: by then a body that is there already has left with the head.
-                if !self.is_first_run.load(Ordering::Relaxed) {
-                    let call = self.clone();
-                    let release = move |py: Python<'_>| {
-                        call.release_head();
-                        Ok(py.None())
-                    };
-                    home.call_soon(py, interp::callback0(py, release)?)?;
+                if !call.is_first_run.load(Ordering::Relaxed) {
+                    home.call_soon(py, on.function::<ReleaseHead>()?)?;
                 }
                 Ok(home.ready_none(py))
             }
             "http.response.body" => {
-                let exchange = match self.body(message)? {
+                let exchange = match call.body(message)? {
                     Sent::Last => return Ok(home.ready_none(py)),
-                    Sent::Unheard(why) => return self.unheard(&home, py, why),
-                    Sent::Taken => self.exchange.clone(),
+                    Sent::Unheard(why) => return call.unheard(&home, py, why),
+                    Sent::Taken => call.exchange.clone(),
                 };
                 home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
             }
             "http.response.pathsend" => {
-                self.send_path(message)?;
+                call.send_path(message)?;
                 // As a server that writes each piece: done when the file is sent, or nobody is left to take it.
-                let exchange = self.exchange.clone();
+                let exchange = call.exchange.clone();
                 home.wait(py, Box::new(move |py, cx| exchange.poll_flushed(cx).map(|_| Ok(py.None()))))
             }
             other => {
@@ -385,6 +369,49 @@ impl AsgiCall {
         let _ = self.exchange.push(ReplyEvent::File(part));
         let _ = self.exchange.push(ReplyEvent::End);
         Ok(())
+    }
+}
+
+/// The two functions that `guest_loop.channel` makes `receive` and `send` of. Nothing of Python's leads back to them.
+pub(super) fn channel_of<'py>(
+    py: Python<'py>,
+    call: &Arc<AsgiCall>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let shared = Shared::new(py, call.clone())?;
+    Ok((shared.function::<Receive>()?, shared.function::<SendMessage>()?))
+}
+
+struct Receive;
+
+impl Function for Receive {
+    type Of = AsgiCall;
+    const TAKES_ARGUMENT: bool = false;
+
+    fn call<'py>(on: &Shared<'py, AsgiCall>, none: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        on.value().receive(none.py())
+    }
+}
+
+struct SendMessage;
+
+impl Function for SendMessage {
+    type Of = AsgiCall;
+    const TAKES_ARGUMENT: bool = true;
+
+    fn call<'py>(on: &Shared<'py, AsgiCall>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        AsgiCall::send(on, message)
+    }
+}
+
+struct ReleaseHead;
+
+impl Function for ReleaseHead {
+    type Of = AsgiCall;
+    const TAKES_ARGUMENT: bool = false;
+
+    fn call<'py>(on: &Shared<'py, AsgiCall>, none: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        on.value().release_head();
+        Ok(none.clone())
     }
 }
 

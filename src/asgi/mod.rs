@@ -120,7 +120,7 @@ impl AsgiHost {
         };
         let call = Arc::new(AsgiCall::new(exchange.clone(), whole, self.feeds.clone()));
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
-            self.channel.bind(py).call1(call.callables(py)?)?.extract()?;
+            self.channel.bind(py).call1(call::channel_of(py, &call)?)?.extract()?;
         let task =
             home.start_task(py, || make(AppArguments { scope: &scope, receive, send, call: &call }))?;
         if task.call_method0(name!(py, "done"))?.is_truthy()? {
