@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from turboapi_rs import ConfigError, RawRequest, Server, isolated, serve
@@ -23,12 +24,13 @@ from tests.support.wire import Connection, answers_to, closing, request_bytes
 SOON = 60.0
 """Seconds that a loaded machine gets for what takes a moment."""
 
-APP = REPO / "tests" / "support" / "apart.py"
+APPS = [REPO / "tests" / "support" / f"{name}.py" for name in ("apart", "hosted", "starred")]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    shutil.copy(APP, tmp_path)
+    for app in APPS:
+        shutil.copy(app, tmp_path)
     return tmp_path
 
 
@@ -39,8 +41,11 @@ def apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServer]
         yield live
 
 
-def start(folder: Path, *, isolation: str, workers: int = 2) -> LiveServer:
-    return LiveServer(AppTarget("apart:server", str(folder)), driver=DRIVER, workers=workers, isolation=isolation)
+def start(
+    folder: Path, *, isolation: str = "interpreters", target: str = "apart:server", workers: int = 2, **settings: Any
+) -> LiveServer:
+    app = AppTarget(target, str(folder), settings.pop("factory", False))
+    return LiveServer(app, driver=DRIVER, workers=workers, isolation=isolation, **settings)
 
 
 def ask(port: int, request: bytes) -> bytes:
@@ -178,13 +183,118 @@ def test_drain_closes_streams_and_ends_the_interpreters(folder, monkeypatch):
     assert living() == 1
 
 
+def lines(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def numbered(log: Path, word: str) -> set[str]:
+    """What stands behind a word that begins lines, each of which is there once."""
+    found = [line.split()[1] for line in lines(log) if line.startswith(word)]
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def test_each_interpreter_has_an_asgi_application_and_its_lifespan(folder, monkeypatch):
+    log = folder / "log"
+    monkeypatch.setenv("TURBOAPI_TEST_LOG", str(log))
+    counts: dict[int, int] = {}
+    with start(folder, target="hosted:app") as live:
+
+        def both_answered() -> bool:
+            with Connection(("127.0.0.1", live.port)) as connection:
+                answer = json.loads(connection.exchange(request_bytes("GET", "/worker")).body)
+            counts[answer["thread"]] = counts.get(answer["thread"], 0) + 1
+            assert (answer["calls"], answer["by"]) == (counts[answer["thread"]], "lifespan")
+            return len(counts) == 2
+
+        until(both_answered)
+        assert living() == 3
+        assert numbered(log, "startup") == set(map(str, counts))
+        assert numbered(log, "shutdown") == set()
+    assert numbered(log, "shutdown") == numbered(log, "startup")
+    assert living() == 1
+
+
+def test_starlette_has_a_lifespan_and_background_tasks_there(folder, monkeypatch):
+    """What of its imports refused would be named: `test_what_cannot_be_served_is_refused_in_one_line`."""
+    monkeypatch.setenv("TURBOAPI_TEST_LOG", str(folder / "log"))
+    with start(folder, target="starred:app") as live:
+        assert ask(live.port, request_bytes("GET", "/later")).endswith(b"later")
+        assert b"plain x" in ask(live.port, request_bytes("GET", "/plain/x"))
+    assert sorted(lines(folder / "log")) == ["background", "shutdown", "shutdown", "startup", "startup"]
+    assert living() == 1
+
+
+def test_asgi_application_is_told_when_its_client_leaves(folder, monkeypatch):
+    log = folder / "log"
+    monkeypatch.setenv("TURBOAPI_TEST_LOG", str(log))
+    with start(folder, target="hosted:bare", log_level="off") as live:
+        with Connection(("127.0.0.1", live.port)) as connection:
+            connection.send(request_bytes("GET", "/waits"))
+            until(lambda: lines(log) == ["waits"])
+        until(lambda: lines(log) == ["waits", "http.disconnect"])
+        with Connection(("127.0.0.1", live.port)) as connection:
+            connection.send(request_bytes("GET", "/floods"))
+            assert connection.read_some().startswith(b"HTTP/1.1 200")
+            connection.reset()
+        until(lambda: lines(log)[2:] == ["nobody"])
+
+
+def test_asgi_tasks_end_with_the_drain(folder, monkeypatch):
+    monkeypatch.setenv("TURBOAPI_TEST_LOG", str(folder / "log"))
+    with contextlib.ExitStack() as stack:
+        live = stack.enter_context(start(folder, target="hosted:app", drain_grace=0.2))
+        connection = stack.enter_context(Connection(("127.0.0.1", live.port)))
+        connection.send(request_bytes("GET", "/waits"))
+        until(lambda: "waits" in lines(folder / "log"))
+        live.stop()
+        assert living() == 1
+    assert len(numbered(folder / "log", "shutdown")) == 2
+
+
+@pytest.mark.parametrize("settings", [{}, {"root_path": "/api"}, {"forwarded_allow_ips": ""}, {"lifespan": "off"}], ids=str)
+def test_settings_reach_an_asgi_application(folder, settings):
+    answers = {}
+    for isolation in ("shared", "interpreters"):
+        with start(folder, isolation=isolation, target="hosted:app", **settings) as live:
+            fields = [("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")]
+            found = [ask(live.port, request_bytes("GET", path, headers=fields)) for path in ("/shown", "/client")]
+            answers[isolation] = [answer.partition(b"\r\n\r\n")[2] for answer in found]
+    shown, client = answers["interpreters"]
+    assert answers["shared"] == answers["interpreters"]
+    root_path = settings.get("root_path", "")
+    assert f"('path', '{root_path}/shown')".encode() in shown
+    assert f"('root_path', '{root_path}')".encode() in shown
+    assert (b"'state'" in shown) == (settings.get("lifespan") != "off")
+    believed = settings.get("forwarded_allow_ips") is None
+    assert json.loads(client) == (["192.0.2.7", "https"] if believed else ["127.0.0.1", "http"])
+
+
+@pytest.mark.parametrize(("target", "factory"), [("hosted:make", True), ("hosted:Double", False), ("hosted:bare", False)])
+def test_asgi_application_of_each_kind(folder, target, factory):
+    with start(folder, target=target, factory=factory) as live:
+        assert ask(live.port, request_bytes("POST", "/whole", body=b"abc")).endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_lifespan_that_fails_ends_the_command_as_elsewhere(folder, mode):
+    target, env = ("hosted:app", {"TURBOAPI_TEST_FAILS": "1"}) if mode == "auto" else ("hosted:bare", {})
+    ends = {}
+    for isolation in ("shared", "interpreters"):
+        arguments = ("run", target, "--isolation", isolation, "--workers", "2", "--lifespan", mode, *ANY_PORT)
+        ended = turboapi(*arguments, folder=folder, env=env)
+        # Of a traceback the last line: what comes before it names files.
+        ends[isolation] = (ended.returncode, ended.stderr.splitlines()[0], ended.stderr.splitlines()[-1])
+    assert ends["shared"] == ends["interpreters"]
+    assert ends["interpreters"][0] not in (0, 2)
+    assert "no database" in ends["interpreters"][2] or mode == "on"
+
+
 REFUSED = {
     "absent": (None, "cannot load attribute 'server' of module 'absent': ModuleNotFoundError"),
     "raises": ("1/0", "cannot load attribute 'server' of module 'raises': ZeroDivisionError: division by zero"),
-    "hosted": (
-        "async def server(scope, receive, send): ...",
-        "serves turboapi_rs.Server applications, and hosted:server",
-    ),
+    "number": ("server = 7", "a value of type int is neither a Server nor an ASGI application"),
     "refuses": (
         "import pydantic_core",
         "_pydantic_core (imported by pydantic_core) refuses: use isolation 'processes', or 'shared'",
@@ -237,6 +347,19 @@ def test_signal_drains_and_exits_0(folder):
         assert b"200 OK" in ask(serving.port, request_bytes("GET", "/async"))
         assert serving.end() == 0
         assert "ERROR" not in serving.log()
+
+
+@pytest.mark.once
+def test_signal_drains_an_asgi_application_and_exits_0(folder):
+    log = folder / "log"
+    options = ("--isolation", "interpreters", "--workers", "2")
+    with Command("starred:app", *options, folder=folder, env={"TURBOAPI_TEST_LOG": str(log)}) as serving:
+        assert "2 workers" in serving.banner
+        assert "isolation interpreters" in serving.banner
+        assert b"200 OK" in ask(serving.port, request_bytes("GET", "/plain/x"))
+        assert serving.end() == 0
+        assert "ERROR" not in serving.log()
+    assert lines(log) == ["startup", "startup", "shutdown", "shutdown"]
 
 
 @pytest.mark.once

@@ -109,17 +109,65 @@ REQUESTS = [
 SAME = [closing(request) for request in REQUESTS]
 """Each on a connection of its own."""
 
+ASGI = [
+    request_bytes("GET", "/shown?a=%20b&a=2", headers=[("X-Text", "\u00e9"), ("x-text", "two")]),
+    request_bytes("GET", "/sh%6fwn", version="HTTP/1.0"),
+    request_bytes("HEAD", "/shown"),
+    request_bytes("GET", "/client", headers=[("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")]),
+    request_bytes("POST", "/whole", body=b"\x00" * 70_000),
+    request_bytes("POST", "/whole", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"abc", b"def")),
+    request_bytes("POST", "/whole", headers=[("Expect", "100-continue")], body=b"after all"),
+    request_bytes("POST", "/piecewise", body=b"one piece"),
+    request_bytes("GET", "/stream"),
+    request_bytes("GET", "/stream", version="HTTP/1.0"),
+    request_bytes("HEAD", "/stream"),
+    request_bytes("GET", "/late"),
+    request_bytes("GET", "/sized"),
+    request_bytes("GET", "/threads"),
+    request_bytes("GET", "/empty"),
+    request_bytes("GET", "/raises"),
+    request_bytes("GET", "/torn"),
+    request_bytes("GET", "/silent"),
+    request_bytes("GET", "/misordered"),
+    request_bytes("GET", "/path"),
+    request_bytes("HEAD", "/path"),
+    request_bytes("GET", "/nowhere"),
+    request_bytes("OPTIONS", "*"),
+    request_bytes("G(T", "/"),
+    request_bytes("GET", "/", headers=[("Upgrade", "websocket"), ("Connection", "upgrade")]),
+]
+
+STARLETTE = [
+    request_bytes("GET", "/plain/caf%C3%A9"),
+    request_bytes("HEAD", "/plain/x"),
+    request_bytes("POST", "/echo?a=1&b=%20", body=b"some text"),
+    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"abc", b"def")),
+    request_bytes("GET", "/stream"),
+    request_bytes("GET", "/stream-of-threads"),
+    request_bytes("GET", "/later"),
+    request_bytes("GET", "/refused"),
+    request_bytes("GET", "/raises"),
+    request_bytes("GET", "/state"),
+    request_bytes("GET", "/sent", headers=[("Accept-Encoding", "gzip")]),
+    request_bytes("GET", "/sent", headers=[("Range", "bytes=2-4")]),
+    request_bytes("GET", "/static/nowhere"),
+    request_bytes("GET", "/state/"),
+]
+
+HOSTED = {"hosted": [closing(request) for request in ASGI], "starred": [closing(request) for request in STARLETTE]}
+"""What each ASGI application is asked."""
+
 PIPELINED = [request for request in REQUESTS[:6] + REQUESTS[9:16] if not request.startswith(b"HEAD")]
 BATCH = b"".join([*PIPELINED, closing(request_bytes("GET", "/health"))])
 
 Serving = contextlib.AbstractContextManager[int]
-Mode = Callable[[Path, str], Serving]
+Mode = Callable[[str, Path, str], Serving]
 
 
 def in_process(isolation: str) -> Mode:
     @contextlib.contextmanager
-    def serving(folder: Path, driver: str) -> Iterator[int]:
-        app = AppTarget("apart:server", str(folder))
+    def serving(target: str, folder: Path, driver: str) -> Iterator[int]:
+        app = AppTarget(target, str(folder))
         with LiveServer(app, driver=driver, workers=2, isolation=isolation) as live:
             yield live.port
 
@@ -128,9 +176,9 @@ def in_process(isolation: str) -> Mode:
 
 def by_command(isolation: str, **env: str) -> Mode:
     @contextlib.contextmanager
-    def serving(folder: Path, driver: str) -> Iterator[int]:
+    def serving(target: str, folder: Path, driver: str) -> Iterator[int]:
         options = ("--isolation", isolation, "--driver", driver, "--workers", "2")
-        with Command("apart:server", *options, folder=folder, env=env) as command:
+        with Command(target, *options, folder=folder, env=env) as command:
             assert f"GIL {'on' if env or gil.is_on() else 'off'}" in command.banner
             yield command.port
             assert command.end() == 0
@@ -151,6 +199,20 @@ if gil.is_free_threaded_build():
     }
 
 
+DRIVERS = ["uring", "epoll"]
+
+
+def folder_for(driver: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the applications."""
+    if driver == "uring" and (refusal := build_info()["uring_refusal"]):
+        pytest.skip(f"io_uring is refused here: {refusal}")
+    folder = tmp_path_factory.mktemp("apart")
+    for name in ("apart", "hosted", "starred"):
+        shutil.copy(REPO / "tests" / "support" / f"{name}.py", folder)
+    (folder / "sent.txt").write_text("sent by its path\n")
+    return folder
+
+
 class Found(NamedTuple):
     """What was answered in one mode."""
 
@@ -159,17 +221,14 @@ class Found(NamedTuple):
     batch: bytes
 
 
-@pytest.fixture(scope="module", params=["uring", "epoll"])
+@pytest.fixture(scope="module", params=DRIVERS)
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     """Each mode asked all that is asked."""
     driver = request.param
-    if driver == "uring" and (refusal := build_info()["uring_refusal"]):
-        pytest.skip(f"io_uring is refused here: {refusal}")
-    folder = tmp_path_factory.mktemp("apart")
-    shutil.copy(REPO / "tests" / "support" / "apart.py", folder)
+    folder = folder_for(driver, tmp_path_factory)
     everywhere = []
     for mode, serving in MODES.items():
-        with serving(folder, driver) as port:
+        with serving("apart:server", folder, driver) as port:
             answers = [answers_to(port, request) for request in SAME]
             everywhere.append(Found(f"{mode}, {driver}", answers, answers_to(port, BATCH)))
     return everywhere
@@ -189,6 +248,16 @@ def test_same_bytes_in_one_pipelined_batch(found):
     for mode in found:
         assert mode.batch.count(b"HTTP/1.1 ") == len(PIPELINED) + 1 == 13
         golden.assert_agrees("pipelined.txt", [(BATCH, mode.batch)], mode.whose)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("name", HOSTED)
+def test_asgi_applications_give_the_same_bytes(name, driver, tmp_path_factory):
+    folder, requests = folder_for(driver, tmp_path_factory), HOSTED[name]
+    for mode, serving in MODES.items():
+        with serving(f"{name}:app", folder, driver) as port:
+            answers = [answers_to(port, request) for request in requests]
+        golden.assert_agrees(f"asgi_{name}.txt", zip(requests, answers, strict=True), f"{mode}, {driver}")
 
 
 ALIKE = [

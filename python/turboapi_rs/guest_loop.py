@@ -393,13 +393,18 @@ async def _end_of(tasks: set[asyncio.Task[Any]]) -> None:
         _log.warning("task still running when its loop was closed: %r", task)
 
 
-def channel(call: Any) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
+def channel(
+    native_receive: Callable[[], Awaitable[Any]], native_send: Callable[[Any], Awaitable[Any]]
+) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
     """Make an application's `receive` and `send`.
 
     They are coroutine functions, as everywhere: calling one runs nothing, and what it gives can be made a task or be
     sent to the loop from another thread.
+
+    Args:
+        native_receive: gives an awaitable of the next message.
+        native_send: takes a message, and gives an awaitable that is done when there is room for more.
     """
-    native_receive, native_send = call.receive, call.send
 
     async def receive() -> Any:
         return await native_receive()

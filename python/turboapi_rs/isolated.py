@@ -1,6 +1,7 @@
 """An application in the interpreter of one worker.
 
-Owns: the stand-in for the native half, which refuses to be loaded into a second interpreter; loading a `Server` there.
+Owns: the stand-in for the native half, which refuses to be loaded into a second interpreter; loading an
+application there.
 Does not own: the interpreter, and calling handlers (the native half does both, from outside).
 Rule: what cannot be served here is refused at the start, in one line that says what to use instead.
 Imported by the native half, in a worker's interpreter, before anything else of this package.
@@ -135,28 +136,25 @@ def _absent(name: str) -> Any:
     return refuse
 
 
-def load(target: str, app_dir: str, factory: bool) -> tuple[str | None, list[Any], list[Any], type]:
-    """Import an application into this interpreter.
+Loaded = tuple[str | None, list[Any], list[Any], type, Any]
+"""Why an application cannot be served here (or None), its routes, its static responses, the class of its requests; the
+application itself, if it is an ASGI one."""
 
-    Returns:
-        Why it cannot be served here (or None), its routes, its static responses, the class of its requests.
-    """
+
+def load(target: str, app_dir: str, factory: bool) -> Loaded:
+    """Import an application into this interpreter."""
     sys.modules["turboapi_rs._core"] = _stand_in()
     from turboapi_rs.loading import AppNotFound
     from turboapi_rs.loading import load as load_app
-    from turboapi_rs.server import Server
+    from turboapi_rs.server import Server, as_asgi3
 
     core = CoreServer()
     try:
         app = load_app(target, app_dir=app_dir, factory=factory)
     except AppNotFound as error:
-        return _refusing_module(error) or str(error), [], [], Request
+        return _refused(_refusing_module(error) or str(error))
     if not isinstance(app, Server):
-        reason = (
-            f"isolation: 'interpreters' serves turboapi_rs.Server applications, and {target} is none: "
-            "use isolation 'processes', or 'shared'"
-        )
-        return reason, [], [], Request
+        return None, [], [], Request, as_asgi3(app)
     app.install(core)  # type: ignore[arg-type]
     for method, path, _, name, params, _, _ in core.routes:
         if any(param[0] == "upload" for param in params):
@@ -164,14 +162,18 @@ def load(target: str, app_dir: str, factory: bool) -> tuple[str | None, list[Any
                 f"isolation: 'interpreters' reads bodies whole, and {name} ({method} {path}) takes an Upload: "
                 "use isolation 'processes', or 'shared'"
             )
-            return reason, [], [], Request
+            return _refused(reason)
     if core.folders:
         reason = (
             f"isolation: 'interpreters' serves no folders of files, and static_files({core.folders[0]!r}, ...) is one: "
             "use isolation 'processes', or 'shared'"
         )
-        return reason, [], [], Request
-    return None, core.routes, core.static, Request
+        return _refused(reason)
+    return None, core.routes, core.static, Request, None
+
+
+def _refused(reason: str) -> Loaded:
+    return reason, [], [], Request, None
 
 
 def leave() -> None:

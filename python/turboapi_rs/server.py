@@ -280,7 +280,7 @@ def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -
     if isinstance(app, Server):
         app.install(core)
     elif callable(app):
-        core.host_asgi(_as_asgi3(app))
+        core.host_asgi(as_asgi3(app))
         if "fastapi" in sys.modules:
             from turboapi_rs import plans
 
@@ -290,7 +290,7 @@ def make_core(app: Any, config: ServerConfig, *, fds: list[int] | None = None) -
     return core
 
 
-def _as_asgi3(app: Any) -> Any:
+def as_asgi3(app: Any) -> Any:
     """Wrap an ASGI 2 application (called with the scope alone) as uvicorn does."""
     if inspect.isclass(app):
         is_double = not hasattr(app, "__await__")

@@ -10,12 +10,11 @@ use super::feeds::Feeds;
 use super::receivers::{Receiver, Receivers};
 use crate::home_loop::HomeLoop;
 use crate::http1::{FieldBlock, ResponseHead};
-use crate::interp;
+use crate::interp::{self, name, Function, Shared};
 use crate::service::{CloseReason, Exchange, FilePart, Inbound, ReplyEvent};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyConnectionResetError, PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -35,8 +34,7 @@ enum Order {
     Complete,
 }
 
-/// One request's `receive` and `send`.
-#[pyclass(frozen, module = "turboapi_rs._core")]
+/// One request's `receive` and `send`. No class of Python's: see [`interp::Function`].
 pub struct AsgiCall {
     exchange: Arc<Exchange>,
     /// The body, when it had come whole and was not yet received.
@@ -111,7 +109,6 @@ impl AsgiCall {
     }
 }
 
-#[pymethods]
 impl AsgiCall {
     /// The next `http.request` message, or `http.disconnect`.
     fn receive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -153,33 +150,33 @@ impl AsgiCall {
     }
 
     /// Takes a message of the response. Done when there is room for more.
-    fn send<'py>(slf: &Bound<'py, Self>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
+    fn send<'py>(on: &Shared<'py, Self>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, call) = (message.py(), on.value());
         let home = home()?;
-        let kind = required(message, intern!(py, "type"))?;
+        let kind = required(message, &name!(py, "type"))?;
         let kind =
             kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("message 'type' must be a str"))?;
         match kind.to_str()? {
             "http.response.start" => {
-                slf.get().start(message)?;
+                call.start(message)?;
                 // Runs when the application has suspended: by then a body that is there already has left with the head.
-                if !slf.get().is_first_run.load(Ordering::Relaxed) {
-                    home.call_soon(py, slf.getattr(intern!(py, "release_head"))?)?;
+                if !call.is_first_run.load(Ordering::Relaxed) {
+                    home.call_soon(py, on.function::<ReleaseHead>()?)?;
                 }
                 Ok(home.ready_none(py))
             }
             "http.response.body" => {
-                let exchange = match slf.get().body(message)? {
+                let exchange = match call.body(message)? {
                     Sent::Last => return Ok(home.ready_none(py)),
-                    Sent::Unheard(why) => return slf.get().unheard(&home, py, why),
-                    Sent::Taken => slf.get().exchange.clone(),
+                    Sent::Unheard(why) => return call.unheard(&home, py, why),
+                    Sent::Taken => call.exchange.clone(),
                 };
                 home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))
             }
             "http.response.pathsend" => {
-                slf.get().send_path(message)?;
+                call.send_path(message)?;
                 // As a server that writes each piece: done when the file is sent, or nobody is left to take it.
-                let exchange = slf.get().exchange.clone();
+                let exchange = call.exchange.clone();
                 home.wait(py, Box::new(move |py, cx| exchange.poll_flushed(cx).map(|_| Ok(py.None()))))
             }
             other => {
@@ -262,12 +259,12 @@ impl AsgiCall {
                 "unexpected ASGI message 'http.response.start': already started",
             ));
         }
-        let status: u16 = required(message, intern!(py, "status"))?.extract()?;
+        let status: u16 = required(message, &name!(py, "status"))?.extract()?;
         if !(200..=599).contains(&status) {
             return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
         }
         let mut fields = FieldBlock::new();
-        if let Some(headers) = optional(message, intern!(py, "headers"))? {
+        if let Some(headers) = optional(message, &name!(py, "headers"))? {
             for pair in headers.try_iter()? {
                 push_field(&mut fields, &pair?)?;
             }
@@ -281,11 +278,11 @@ impl AsgiCall {
 
     fn body(&self, message: &Bound<'_, PyAny>) -> PyResult<Sent> {
         let py = message.py();
-        let more = match optional(message, intern!(py, "more_body"))? {
+        let more = match optional(message, &name!(py, "more_body"))? {
             Some(more) => more.is_truthy()?,
             None => false,
         };
-        let body = match optional(message, intern!(py, "body"))? {
+        let body = match optional(message, &name!(py, "body"))? {
             Some(body) => body_bytes(&body)?,
             None => Bytes::new(),
         };
@@ -331,7 +328,7 @@ impl AsgiCall {
     /// Answers with a file, as the extension `http.response.pathsend` asks: its body is the whole file.
     fn send_path(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = message.py();
-        let path: std::path::PathBuf = required(message, intern!(py, "path"))?.extract()?;
+        let path: std::path::PathBuf = required(message, &name!(py, "path"))?.extract()?;
         if !path.is_absolute() {
             return Err(PyValueError::new_err(format!(
                 "ASGI message 'http.response.pathsend': the path {} is not absolute",
@@ -379,6 +376,49 @@ impl AsgiCall {
         let _ = self.exchange.push(ReplyEvent::File(part));
         let _ = self.exchange.push(ReplyEvent::End);
         Ok(())
+    }
+}
+
+/// The two functions that `guest_loop.channel` makes `receive` and `send` of. Nothing of Python's leads back to them.
+pub(super) fn channel_of<'py>(
+    py: Python<'py>,
+    call: &Arc<AsgiCall>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let shared = Shared::new(py, call.clone())?;
+    Ok((shared.function::<Receive>()?, shared.function::<SendMessage>()?))
+}
+
+struct Receive;
+
+impl Function for Receive {
+    type Of = AsgiCall;
+    const TAKES_ARGUMENT: bool = false;
+
+    fn call<'py>(on: &Shared<'py, AsgiCall>, none: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        on.value().receive(none.py())
+    }
+}
+
+struct SendMessage;
+
+impl Function for SendMessage {
+    type Of = AsgiCall;
+    const TAKES_ARGUMENT: bool = true;
+
+    fn call<'py>(on: &Shared<'py, AsgiCall>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        AsgiCall::send(on, message)
+    }
+}
+
+struct ReleaseHead;
+
+impl Function for ReleaseHead {
+    type Of = AsgiCall;
+    const TAKES_ARGUMENT: bool = false;
+
+    fn call<'py>(on: &Shared<'py, AsgiCall>, none: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        on.value().release_head();
+        Ok(none.clone())
     }
 }
 
@@ -436,14 +476,14 @@ fn body_bytes(object: &Bound<'_, PyAny>) -> PyResult<Bytes> {
 
 fn request_message<'py>(py: Python<'py>, body: &[u8], more: bool) -> PyResult<Bound<'py, PyAny>> {
     let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
-    message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
-    message.set_item(intern!(py, "more_body"), more)?;
+    message.set_item(name!(py, "type"), name!(py, "http.request"))?;
+    message.set_item(name!(py, "body"), PyBytes::new(py, body))?;
+    message.set_item(name!(py, "more_body"), more)?;
     Ok(message.into_any())
 }
 
 fn disconnect_message(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let message = PyDict::new(py);
-    message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
+    message.set_item(name!(py, "type"), name!(py, "http.disconnect"))?;
     Ok(message.into_any())
 }

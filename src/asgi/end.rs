@@ -6,39 +6,31 @@
 
 use super::call::NOBODY;
 use super::underway::Underway;
-use crate::interp;
+use crate::interp::{self, name};
 use crate::service::{CloseReason, Exchange, ReplyEvent};
 use pyo3::exceptions::PyConnectionResetError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
 /// Called by asyncio when the task of a request is done.
-#[pyclass(frozen, module = "turboapi_rs._core")]
-pub struct TaskEnd {
+pub(super) fn task_end<'py>(
+    py: Python<'py>,
     exchange: Arc<Exchange>,
-    /// The request line, for log lines. Not the head: that lies in the buffer that it was read into.
-    line: Box<[u8]>,
     underway: Arc<Underway>,
-}
-
-impl TaskEnd {
-    pub(super) fn new(exchange: Arc<Exchange>, underway: Arc<Underway>, head: &[u8]) -> Self {
-        TaskEnd { exchange, line: super::request_line(head).into(), underway }
-    }
-}
-
-#[pymethods]
-impl TaskEnd {
-    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
-        settle(py, task, &self.line, &self.exchange);
-        self.underway.end();
-    }
+    head: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    // The request line, for log lines. Not the head: that lies in the buffer that it was read into.
+    let line: Box<[u8]> = super::request_line(head).into();
+    interp::callback(py, move |task| {
+        settle(task.py(), task, &line, &exchange);
+        underway.end();
+        Ok(task.py().None())
+    })
 }
 
 /// Gives the exchange its last word, if the application has not. `head` begins with the request line.
 pub(super) fn settle(py: Python<'_>, task: &Bound<'_, PyAny>, head: &[u8], exchange: &Exchange) {
-    match task.call_method0(intern!(py, "result")) {
+    match task.call_method0(name!(py, "result")) {
         Ok(_) => {
             if !exchange.has_ended() {
                 // One that was told to end may leave its response where it is.
@@ -57,9 +49,7 @@ pub(super) fn settle(py: Python<'_>, task: &Bound<'_, PyAny>, head: &[u8], excha
 pub(super) fn report_fault(py: Python<'_>, head: &[u8], fault: PyErr, exchange: &Exchange) {
     // Logged first: whoever gets the 500 finds the line.
     let peer_left = exchange.closed() == Some(CloseReason::Disconnected) || exchange.is_told_to_end();
-    let was_told = fault.is_instance_of::<pyo3::exceptions::asyncio::CancelledError>(py)
-        || (fault.is_instance_of::<PyConnectionResetError>(py) && fault.value(py).to_string() == NOBODY);
-    if !(peer_left && was_told) {
+    if !(peer_left && was_told(py, &fault)) {
         log::error!("{}: the application raised\n{}", super::describe(head), interp::traceback(py, &fault));
     }
     if !exchange.has_ended() || peer_left {
@@ -70,4 +60,14 @@ pub(super) fn report_fault(py: Python<'_>, head: &[u8], fault: PyErr, exchange: 
     }
     // Refused when the response had ended before.
     let _ = exchange.push(ReplyEvent::Abort);
+}
+
+/// It only says that the peer has left.
+fn was_told(py: Python<'_>, fault: &PyErr) -> bool {
+    if fault.is_instance_of::<PyConnectionResetError>(py) {
+        return fault.value(py).to_string() == NOBODY;
+    }
+    // Looked up: what PyO3 remembers of an imported class is the main interpreter's.
+    let cancelled = py.import("asyncio").and_then(|asyncio| asyncio.getattr("CancelledError"));
+    cancelled.is_ok_and(|cancelled| fault.is_instance(py, &cancelled))
 }

@@ -4,6 +4,7 @@
 //! `lifespan.Lifespan`. Spec: ASGI lifespan 2.0.
 
 use crate::home_loop::HomeLoop;
+use crate::interp;
 use crate::service::Awaited;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -33,10 +34,15 @@ impl Lifespan {
     /// Starts one of its two tasks, `startup` or `shutdown`.
     pub fn begin(&self, py: Python<'_>, home: &Rc<HomeLoop>, phase: &str) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
-        let watch = PhaseEnd { progress: progress.clone() };
+        let watched = progress.clone();
         let begun = home.start_task(py, || self.protocol.bind(py).call_method0(phase)).and_then(|task| {
             // A task that is already done calls back as well, at the next step.
-            task.call_method1("add_done_callback", (Bound::new(py, watch)?,))?;
+            let end = interp::callback(py, move |task| {
+                let result = task.call_method0("result");
+                watched.settle(result.map(drop).map_err(|fault| fault.value(task.py()).to_string()));
+                Ok(task.py().None())
+            })?;
+            task.call_method1("add_done_callback", (end,))?;
             home.notice_work(py)
         });
         if let Err(fault) = begun {
@@ -58,22 +64,5 @@ impl Progress {
 
     fn settle(&self, result: Result<(), String>) {
         self.0.put(result);
-    }
-}
-
-/// Called by asyncio when a phase's task is done.
-#[pyclass(frozen, module = "turboapi_rs._core")]
-struct PhaseEnd {
-    progress: Arc<Progress>,
-}
-
-#[pymethods]
-impl PhaseEnd {
-    fn __call__(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
-        let result = match task.call_method0("result") {
-            Ok(_) => Ok(()),
-            Err(fault) => Err(fault.value(py).to_string()),
-        };
-        self.progress.settle(result);
     }
 }

@@ -20,9 +20,9 @@ pub use lifespan::{Lifespan, Progress};
 pub use scope::ScopeMaker;
 
 use crate::home_loop::HomeLoop;
+use crate::interp::name;
 use crate::service::{Exchange, Request, RequestBody};
 use bytes::Bytes;
-use end::TaskEnd;
 use feeds::Feeds;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -46,7 +46,7 @@ pub struct AppArguments<'a, 'py> {
     pub scope: &'a Bound<'py, PyDict>,
     pub receive: Bound<'py, PyAny>,
     pub send: Bound<'py, PyAny>,
-    pub call: &'a Bound<'py, AsgiCall>,
+    pub call: &'a Arc<AsgiCall>,
 }
 
 impl AsgiHost {
@@ -119,17 +119,17 @@ impl AsgiHost {
             RequestBody::Whole(body) => Some(body),
             RequestBody::Streamed(_) => None,
         };
-        let call = Bound::new(py, AsgiCall::new(exchange.clone(), whole, self.feeds.clone()))?;
+        let call = Arc::new(AsgiCall::new(exchange.clone(), whole, self.feeds.clone()));
         let (receive, send): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
-            self.channel.bind(py).call1((&call,))?.extract()?;
+            self.channel.bind(py).call1(call::channel_of(py, &call)?)?.extract()?;
         let task =
             home.start_task(py, || make(AppArguments { scope: &scope, receive, send, call: &call }))?;
-        if task.call_method0(pyo3::intern!(py, "done"))?.is_truthy()? {
+        if task.call_method0(name!(py, "done"))?.is_truthy()? {
             end::settle(py, &task, &head, exchange);
         } else {
-            call.get().end_first_run();
-            let end = Bound::new(py, TaskEnd::new(exchange.clone(), self.underway.clone(), &head))?;
-            task.call_method1(pyo3::intern!(py, "add_done_callback"), (end,))?;
+            call.end_first_run();
+            let end = end::task_end(py, exchange.clone(), self.underway.clone(), &head)?;
+            task.call_method1(name!(py, "add_done_callback"), (end,))?;
             self.underway.begin();
         }
         home.notice_work(py)

@@ -6,9 +6,9 @@
 use super::TrustedProxies;
 use crate::bytes_ext;
 use crate::http1::Version;
+use crate::interp::name;
 use crate::service::{Ends, Request};
 use parking_lot::Mutex;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::collections::HashMap;
@@ -80,35 +80,35 @@ impl ScopeMaker {
         let head = &request.head;
         let scope = self.template.bind(py).copy()?;
         let version = &self.versions[usize::from(head.version() == Version::Http11)];
-        scope.set_item(intern!(py, "http_version"), version)?;
-        scope.set_item(intern!(py, "method"), self.method(py, head.method_bytes()))?;
+        scope.set_item(name!(py, "http_version"), version)?;
+        scope.set_item(name!(py, "method"), self.method(py, head.method_bytes()))?;
         let raw_path = head.path();
         let decoded = bytes_ext::percent_decode(raw_path);
         let path = String::from_utf8_lossy(&decoded);
         // As uvicorn: an app mounted below a root path sees both, joined.
         if self.root_path.is_empty() {
-            scope.set_item(intern!(py, "path"), &*path)?;
-            scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, raw_path))?;
+            scope.set_item(name!(py, "path"), &*path)?;
+            scope.set_item(name!(py, "raw_path"), PyBytes::new(py, raw_path))?;
         } else {
-            scope.set_item(intern!(py, "path"), format!("{}{}", self.root_path, path))?;
+            scope.set_item(name!(py, "path"), format!("{}{}", self.root_path, path))?;
             let joined = [self.root_path.as_bytes(), raw_path].concat();
-            scope.set_item(intern!(py, "raw_path"), PyBytes::new(py, &joined))?;
+            scope.set_item(name!(py, "raw_path"), PyBytes::new(py, &joined))?;
         }
-        scope.set_item(intern!(py, "query_string"), PyBytes::new(py, head.query()))?;
-        scope.set_item(intern!(py, "root_path"), &self.root_path_object)?;
-        scope.set_item(intern!(py, "headers"), self.headers(py, request)?)?;
+        scope.set_item(name!(py, "query_string"), PyBytes::new(py, head.query()))?;
+        scope.set_item(name!(py, "root_path"), &self.root_path_object)?;
+        scope.set_item(name!(py, "headers"), self.headers(py, request)?)?;
         let (client, server) = self.ends(py, &request.ends)?;
-        scope.set_item(intern!(py, "client"), client)?;
-        scope.set_item(intern!(py, "server"), server)?;
+        scope.set_item(name!(py, "client"), client)?;
+        scope.set_item(name!(py, "server"), server)?;
         let peer = request.ends.client.as_ref().map(|(host, _)| host.as_str());
         if let Some(scheme) = self.proxies.scheme(peer, head) {
-            scope.set_item(intern!(py, "scheme"), scheme)?;
+            scope.set_item(name!(py, "scheme"), scheme)?;
         }
         if let Some(client) = self.proxies.client(peer, head) {
-            scope.set_item(intern!(py, "client"), client)?;
+            scope.set_item(name!(py, "client"), client)?;
         }
         if let Some(state) = &self.state {
-            scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
+            scope.set_item(name!(py, "state"), state.bind(py).copy()?)?;
         }
         Ok(scope)
     }

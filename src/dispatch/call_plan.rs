@@ -381,7 +381,7 @@ impl Local {
         };
         let seen = Arc::new((for_arguments, path));
         host.start_with(py, home, request, exchange, |AppArguments { scope, receive, send, call }| {
-            let reply = Bound::new(py, PlanReply::new(call.clone().unbind(), index, seen.clone()))?;
+            let reply = Bound::new(py, PlanReply::new(call.clone(), index, seen.clone()))?;
             let leading = [scope.clone().into_any(), receive, send, reply.clone().into_any()];
             let (request, path) = &*seen;
             if let Some(coroutine) = plan_bind::call(py, run, &leading, spec, arguments, request, path)? {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// How a plan's coroutine answers with what is whole already, without a message.
 #[pyclass(frozen, module = "turboapi_rs._core")]
 pub(super) struct PlanReply {
-    call: Py<AsgiCall>,
+    call: Arc<AsgiCall>,
     index: usize,
     /// The request, until a stream of it was begun: that may take hours, and the head lies in a large buffer.
     seen: Mutex<Option<Arc<(Request, PathParams)>>>,
@@ -75,23 +75,23 @@ impl PlanReply {
                 local.app.begin_stream(&request.head, &request.ends, &mut head);
             }
         }
-        Ok(Outlet::new(self.call.get().begin(head)?, form_of(form)))
+        Ok(Outlet::new(self.call.begin(head)?, form_of(form)))
     }
 
     /// The way of the pieces of a response whose head was sent as a message.
     fn pieces(&self, form: &str) -> PyResult<Outlet> {
         *self.seen.lock() = None;
-        Ok(Outlet::new(self.call.get().take_body()?, form_of(form)))
+        Ok(Outlet::new(self.call.take_body()?, form_of(form)))
     }
 
     /// True once something of the response was sent.
     fn is_begun(&self) -> bool {
-        self.call.get().is_begun()
+        self.call.is_begun()
     }
 }
 
 impl PlanReply {
-    pub(super) fn new(call: Py<AsgiCall>, index: usize, seen: Arc<(Request, PathParams)>) -> Self {
+    pub(super) fn new(call: Arc<AsgiCall>, index: usize, seen: Arc<(Request, PathParams)>) -> Self {
         PlanReply { call, index, seen: Mutex::new(Some(seen)) }
     }
 
@@ -104,7 +104,7 @@ impl PlanReply {
             Some(seen) => local.app.through_middleware(&seen.0.head, &seen.0.ends, event),
             None => event,
         };
-        self.call.get().answer(event)
+        self.call.answer(event)
     }
 }
 
@@ -137,7 +137,7 @@ fn start_rest(
     exchange: &Arc<Exchange>,
 ) {
     host.start_with(py, home, request, exchange, |given| {
-        let way = Bound::new(py, PiecesWay { call: given.call.clone().unbind() })?;
+        let way = Bound::new(py, PiecesWay { call: given.call.clone() })?;
         rest.call1((given.scope, given.receive, given.send, way))
     });
 }
@@ -145,14 +145,14 @@ fn start_rest(
 /// How an application that sent a head as a message sends the pieces of its body without any.
 #[pyclass(frozen, module = "turboapi_rs._core")]
 struct PiecesWay {
-    call: Py<AsgiCall>,
+    call: Arc<AsgiCall>,
 }
 
 #[pymethods]
 impl PiecesWay {
     /// The way of the pieces, after the head.
     fn pieces(&self, form: &str) -> PyResult<Outlet> {
-        Ok(Outlet::new(self.call.get().take_body()?, form_of(form)))
+        Ok(Outlet::new(self.call.take_body()?, form_of(form)))
     }
 }
 

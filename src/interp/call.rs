@@ -4,7 +4,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
 /// Positional arguments up to which the vector lives on the stack.
 const STACK_ARGUMENTS: usize = 8;
@@ -51,33 +51,6 @@ pub fn call_with_keyword<'py>(
     let result = unsafe { ffi::PyObject_Vectorcall(callable.as_ptr(), first.cast(), count, names.as_ptr()) };
     // SAFETY: a new reference, or null with the error set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
-}
-
-/// A Python object that calls `work` with its one argument.
-///
-/// A built-in function around a capsule: types that all interpreters have, where an instance of a `#[pyclass]` would have
-/// its type, and that type's reference count, from the interpreter that loaded the extension.
-///
-/// # Errors
-/// Out of memory.
-pub fn callback<'py>(
-    py: Python<'py>,
-    work: impl for<'a> Fn(&Bound<'a, PyAny>) -> PyResult<Py<PyAny>> + Send + 'static,
-) -> PyResult<Bound<'py, PyAny>> {
-    let made = PyCFunction::new_closure(py, None, None, move |arguments, _| work(&arguments.get_item(0)?))?;
-    Ok(made.into_any())
-}
-
-/// A Python object that calls `work` without arguments. See [`callback`].
-///
-/// # Errors
-/// Out of memory.
-pub fn callback0<'py>(
-    py: Python<'py>,
-    work: impl for<'a> Fn(Python<'a>) -> PyResult<Py<PyAny>> + Send + 'static,
-) -> PyResult<Bound<'py, PyAny>> {
-    let made = PyCFunction::new_closure(py, None, None, move |arguments, _| work(arguments.py()))?;
-    Ok(made.into_any())
 }
 
 /// True for the object that calling an `async def` function gives.

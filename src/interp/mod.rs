@@ -9,18 +9,17 @@ mod bytes;
 mod call;
 mod context;
 mod deferred;
+mod function;
 mod held;
 mod isolate;
 mod name;
 mod object;
 
 pub use bytes::share_bytes;
-pub use call::{
-    ascii_str, call_positional, call_with_keyword, callback, callback0, is_coroutine, latin1_str, send_none,
-    Sent,
-};
+pub use call::{ascii_str, call_positional, call_with_keyword, is_coroutine, latin1_str, send_none, Sent};
 pub use context::{current_context, run_in, BaseContext};
 pub use deferred::{defer_callable, defer_names};
+pub use function::{callback, callback0, Function, Shared};
 pub use held::Held;
 pub use isolate::{in_own_interpreter, in_thread_state_of, interpreters_left_behind, OwnInterpreter};
 pub(crate) use name::name;

@@ -35,6 +35,19 @@ pub struct Source {
     pub path: Vec<String>,
 }
 
+/// What of the configuration each worker's application is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Prefix that a proxy took off.
+    pub root_path: String,
+    /// Proxies whose word on scheme and client is taken.
+    pub proxies: TrustedProxies,
+    /// `auto`, `on` or `off`.
+    pub lifespan: String,
+    /// When plain functions of raw routes run on the worker.
+    pub thresholds: Thresholds,
+}
+
 /// Reads one parameter of a route as `CoreServer.route` is told it.
 pub type ReadParam = fn(&Bound<'_, PyAny>) -> PyResult<Param>;
 
@@ -42,7 +55,7 @@ pub type ReadParam = fn(&Bound<'_, PyAny>) -> PyResult<Param>;
 pub struct IsolatedFactory {
     source: Source,
     read_param: ReadParam,
-    thresholds: Thresholds,
+    settings: Settings,
     /// By worker, while its interpreter lives.
     interpreters: Vec<Mutex<Option<OwnInterpreter>>>,
 }
@@ -57,11 +70,11 @@ thread_local! {
 
 impl IsolatedFactory {
     /// For so many workers.
-    pub fn new(source: Source, workers: usize, read_param: ReadParam, thresholds: Thresholds) -> Self {
+    pub fn new(source: Source, workers: usize, read_param: ReadParam, settings: Settings) -> Self {
         IsolatedFactory {
             source,
             read_param,
-            thresholds,
+            settings,
             interpreters: (0..workers).map(|_| Mutex::default()).collect(),
         }
     }
@@ -132,7 +145,8 @@ impl IsolatedFactory {
         })
     }
 
-    /// What `turboapi_rs.isolated.load` gives: an error line, routes, static responses, the class of requests.
+    /// What `turboapi_rs.isolated.load` gives: an error line, routes, static responses, the class of requests, the ASGI
+    /// application.
     fn app(&self, py: Python<'_>, loaded: &Bound<'_, PyTuple>) -> PyResult<App> {
         let refusal = loaded.get_item(0)?;
         if !refusal.is_none() {
@@ -145,12 +159,13 @@ impl IsolatedFactory {
         for response in loaded.get_item(2)?.cast::<PyList>()? {
             add_static(&mut table, response.cast::<PyTuple>()?)?;
         }
+        let asgi = loaded.get_item(4)?;
         Ok(App {
             table,
-            asgi: None,
-            root_path: String::new(),
-            proxies: TrustedProxies::parse(""),
-            lifespan: "off".to_owned(),
+            asgi: (!asgi.is_none()).then(|| Held::new(asgi.unbind())),
+            root_path: self.settings.root_path.clone(),
+            proxies: self.settings.proxies.clone(),
+            lifespan: self.settings.lifespan.clone(),
             placement: LoopPlacement::PerWorker,
             context: BaseContext::capture(py)?,
             home: Arc::default(),
@@ -172,7 +187,7 @@ impl IsolatedFactory {
         let pin: String = route.get_item(6)?.extract()?;
         let pin = Pin::from_name(&pin)
             .ok_or_else(|| PyValueError::new_err(format!("{pin:?} is no pin of {name}")))?;
-        let earned = Arc::new(Earned::new(&method, &path, &name, pin, self.thresholds));
+        let earned = Arc::new(Earned::new(&method, &path, &name, pin, self.settings.thresholds));
         let is_async = route.get_item(5)?.is_truthy()?;
         let spec = RouteSpec { handler, name: name.clone(), params, is_async, earned };
         table

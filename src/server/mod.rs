@@ -17,7 +17,7 @@ use crate::dispatch::{
 };
 use crate::files::Symlinks;
 use crate::interp::{BaseContext, Held};
-use crate::isolated::{IsolatedFactory, Source as AppSource, REFUSED};
+use crate::isolated::{IsolatedFactory, Settings as AppSettings, Source as AppSource, REFUSED};
 use crate::middleware::Stack;
 use crate::pyclasses::MiddlewareStack;
 use crate::router::RouteFault;
@@ -339,13 +339,18 @@ impl CoreServer {
                 py.detach(|| self.launch(config, AppFactory(live)))
             }
             Some(source) => {
-                drop(app);
+                let told = AppSettings {
+                    root_path: app.root_path,
+                    proxies: app.proxies,
+                    lifespan: app.lifespan,
+                    thresholds: self.thresholds,
+                };
                 // What PyO3 makes when it first looks at an exception is made here, in the main interpreter.
                 let _ = py.get_type::<pyo3::panic::PanicException>();
                 if config.workers == 0 {
                     config.workers = runtime::available_cores();
                 }
-                let factory = IsolatedFactory::new(source, config.workers, read_param, self.thresholds);
+                let factory = IsolatedFactory::new(source, config.workers, read_param, told);
                 py.detach(|| self.launch(config, factory))
             }
         };

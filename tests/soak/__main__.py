@@ -64,6 +64,18 @@ RAW = [
     request_bytes("GET", "/nowhere"),
     request_bytes("HEAD", "/dict"),
 ]
+ASGI = [
+    request_bytes("GET", "/at_once"),
+    request_bytes("POST", "/echo", body=b"y" * 1000),
+    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"),
+    request_bytes("GET", "/late"),
+    request_bytes("GET", "/stream"),
+    request_bytes("GET", "/watched"),
+    request_bytes("HEAD", "/stream"),
+    request_bytes("GET", "/raises"),
+    request_bytes("GET", "/raises_at_once"),
+    request_bytes("GET", "/wrong"),
+]
 FASTAPI = [
     request_bytes("GET", "/async/7?q=text"),
     request_bytes("GET", "/async/seven"),
@@ -82,6 +94,9 @@ FASTAPI = [
     request_bytes("GET", "/nowhere"),
     request_bytes("DELETE", "/items"),
 ]
+
+KINDS = {"server": RAW, "asgi": ASGI, "fastapi": FASTAPI}
+"""What each application of `served` is asked."""
 
 _DATE = re.compile(rb"date: [^\r]*")
 
@@ -217,9 +232,8 @@ def _lines(name: str, looks: list[Look]) -> Iterator[str]:
 def soak(isolation: str, app: str, requests: int, workers: int, *, warm_up: float = 0.1) -> tuple[list[str], list[str]]:
     """Run one server; gives lines for people, and what has grown."""
     arguments = (f"tests.soak.served:{app}", "--isolation", isolation, "--workers", str(workers), "--log-level", "off")
-    kinds = FASTAPI if app == "fastapi" else RAW
     with Command(*arguments, folder=REPO, place=ANY_PORT) as serving:
-        soaking = Soak(serving, kinds, 1 if isolation == "shared" else workers)
+        soaking = Soak(serving, KINDS[app], 1 if isolation == "shared" else workers)
         soaking.learn()
         soaking.ask(int(requests * warm_up))
         looks = [soaking.look()]
@@ -234,7 +248,7 @@ def load(isolation: str, app: str, seconds: float, workers: int) -> str:
     """Send all kinds for so long; gives a line for people."""
     arguments = (f"tests.soak.served:{app}", "--isolation", isolation, "--workers", str(workers), "--log-level", "off")
     with Command(*arguments, folder=REPO, place=ANY_PORT) as serving:
-        soaking = Soak(serving, FASTAPI if app == "fastapi" else RAW, 1)
+        soaking = Soak(serving, KINDS[app], 1)
         soaking.learn()
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -249,12 +263,12 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=1_000_000, help="for each isolation")
     parser.add_argument("--isolation", default="shared,interpreters,processes")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--app", choices=("server", "fastapi"), help="one half; both when not given")
+    parser.add_argument("--app", choices=tuple(KINDS), help="one of them; all when not given")
     parser.add_argument("--seconds", type=float, help="in place of --requests, without counting")
     options = parser.parse_args()
     faults: list[str] = []
     for isolation in options.isolation.split(","):
-        apps = ["server"] if isolation == "interpreters" else ["server", "fastapi"]
+        apps = ["server", "asgi"] if isolation == "interpreters" else list(KINDS)
         for app in [options.app] if options.app else apps:
             if options.seconds:
                 print(load(isolation, app, options.seconds, options.workers), flush=True)

@@ -1,6 +1,6 @@
 """What a soak asks: every kind of handler, and how many objects there are.
 
-Owns: `server`, for every isolation, and `fastapi`, for those that Pydantic can be imported in.
+Owns: `server` and `asgi`, for every isolation, and `fastapi`, for those that Pydantic can be imported in.
 Rule: answers are the same each time, to the byte (but for their date): the client compares.
 """
 
@@ -108,11 +108,11 @@ def _make() -> Server:
         return object()
 
     made.static_response("/static", "static")
-    made.route("GET", "/counts", lambda: counts(watched, _world()))
+    made.route("GET", "/counts", lambda: counts(watched, world()))
     return made
 
 
-def _world() -> str:
+def world() -> str:
     """Tell interpreters of one process from each other: each has a `sys` of its own."""
     return f"{os.getpid()}-{id(sys)}"
 
@@ -121,7 +121,11 @@ server = _make()
 
 
 def __getattr__(name: str) -> Any:
-    """`fastapi`, made where it is asked for: Pydantic refuses interpreters of their own."""
+    """`asgi`, and `fastapi`, made where they are asked for: Pydantic refuses interpreters of their own."""
+    if name == "asgi":
+        from tests.soak.served_asgi import app as asgi
+
+        return asgi
     if name == "fastapi":
         from tests.soak.served_fastapi import app
 
