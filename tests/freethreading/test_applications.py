@@ -19,7 +19,7 @@ WORKERS = pytest.mark.parametrize("workers", [1, 2])
 CLIENTS = 3
 CHANGERS = 2
 CHANGES = 25
-LOOKS = 6
+LOOKS = 3
 
 
 def ask(connection: Connection, path: str) -> tuple[int, object]:
