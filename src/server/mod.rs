@@ -277,16 +277,7 @@ impl CoreServer {
         hidden: bool,
         symlinks: &str,
     ) -> PyResult<()> {
-        let symlinks = match symlinks {
-            "inside" => Symlinks::Inside,
-            "never" => Symlinks::Never,
-            "anywhere" => Symlinks::Anywhere,
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "{symlinks:?} is none of inside, never and anywhere"
-                )))
-            }
-        };
+        let symlinks = Symlinks::from_name(symlinks).map_err(PyValueError::new_err)?;
         let options = FileOptions { index, serves_hidden: hidden, has_codings: precompressed, symlinks };
         let route = py
             .detach(|| FileRoute::open(&directory, options, &headers))?
