@@ -253,7 +253,9 @@ def test_asgi_tasks_end_with_the_drain(folder, monkeypatch):
     assert len(numbered(folder / "log", "shutdown")) == 2
 
 
-@pytest.mark.parametrize("settings", [{}, {"root_path": "/api"}, {"forwarded_allow_ips": ""}, {"lifespan": "off"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"root_path": "/api"}, {"forwarded_allow_ips": ""}, {"lifespan": "off"}], ids=str
+)
 def test_settings_reach_an_asgi_application(folder, settings):
     answers = {}
     for isolation in ("shared", "interpreters"):
@@ -271,7 +273,9 @@ def test_settings_reach_an_asgi_application(folder, settings):
     assert json.loads(client) == (["192.0.2.7", "https"] if believed else ["127.0.0.1", "http"])
 
 
-@pytest.mark.parametrize(("target", "factory"), [("hosted:make", True), ("hosted:Double", False), ("hosted:bare", False)])
+@pytest.mark.parametrize(
+    ("target", "factory"), [("hosted:make", True), ("hosted:Double", False), ("hosted:bare", False)]
+)
 def test_asgi_application_of_each_kind(folder, target, factory):
     with start(folder, target=target, factory=factory) as live:
         assert ask(live.port, request_bytes("POST", "/whole", body=b"abc")).endswith(b"\r\n\r\nabc")

@@ -76,8 +76,8 @@ class ServerConfig:
             whose modules allow it); `"processes"`: each worker is a process, watched and replaced by a supervisor. For
             the last two the application is named by a string.
         gil: `"auto"`, `"require"` (refuse to run without the GIL), `"refuse"` (refuse to run with it).
-        loops: `"home"`: one asyncio loop, on worker 0; `"per-worker"`: one each, lifespan run once a worker. In interpreters of
-            their own and in processes there is always one each.
+        loops: `"home"`: one asyncio loop, on worker 0; `"per-worker"`: one each, lifespan run once a worker. In
+            interpreters of their own and in processes there is always one each.
         lifespan: `"auto"`, `"on"`, `"off"`, as in uvicorn.
         root_path: prefix that a proxy in front has taken off.
         forwarded_allow_ips: proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed: addresses, networks,

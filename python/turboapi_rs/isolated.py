@@ -136,8 +136,8 @@ def _absent(name: str) -> Any:
 
 
 Loaded = tuple[str | None, list[Any], list[Any], list[Any], type, Any]
-"""Why an application cannot be served here (or None), its routes, its static responses, its folders of files, the class of
-its requests; the application itself, if it is an ASGI one."""
+"""Why an application cannot be served here (or None), its routes, its static responses, its folders of files, the class
+of its requests; the application itself, if it is an ASGI one."""
 
 
 def load(target: str, app_dir: str, factory: bool) -> Loaded:

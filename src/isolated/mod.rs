@@ -12,7 +12,6 @@ use crate::dispatch::{
     App, AppFactory, Earned, FileOptions, FileRoute, LiveApp, LoopPlacement, Param, Pin, PyService,
     RouteSpec, Table, Thresholds,
 };
-use crate::files::Symlinks;
 use crate::interp::{self, BaseContext, Held, OwnInterpreter};
 use crate::service::{ServiceFactory, WorkerContext};
 use crate::static_cache::StaticResponse;
@@ -236,7 +235,7 @@ fn add_folder(table: &mut Table, folder: &Bound<'_, PyTuple>) -> PyResult<()> {
         index: options.get_item("index")?.extract()?,
         serves_hidden: options.get_item("hidden")?.is_truthy()?,
         has_codings: options.get_item("precompressed")?.is_truthy()?,
-        symlinks: Symlinks::from_name(&symlinks).map_err(PyValueError::new_err)?,
+        ..FileOptions::following(&symlinks).map_err(PyValueError::new_err)?
     };
     let py = folder.py();
     let route = py
