@@ -18,9 +18,10 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
 use turboapi::dispatch::{AppFactory, PyService, Table, Thresholds};
-use turboapi::isolated::{IsolatedFactory, Source};
+use turboapi::isolated::{IsolatedFactory, Settings, Source};
 use turboapi::service::{
     Ends, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory, WorkerContext,
 };
@@ -51,7 +52,13 @@ fn isolated(target: &str, threads: usize) -> IsolatedFactory {
     let source = Source { target: target.to_owned(), app_dir: String::new(), factory: false, path };
     let no_parameters =
         |_: &Bound<'_, PyAny>| Err(pyo3::exceptions::PyValueError::new_err("no route here has one"));
-    IsolatedFactory::new(source, threads, no_parameters, Thresholds::default())
+    let settings = Settings {
+        root_path: String::new(),
+        proxies: TrustedProxies::parse(""),
+        lifespan: "off".to_owned(),
+        thresholds: Thresholds::default(),
+    };
+    IsolatedFactory::new(source, threads, no_parameters, settings)
 }
 
 /// Requests answered until the time is over.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _interpreters
 import contextlib
 import json
+import re
 import shutil
 import threading
 import time
@@ -252,7 +253,9 @@ def test_asgi_tasks_end_with_the_drain(folder, monkeypatch):
     assert len(numbered(folder / "log", "shutdown")) == 2
 
 
-@pytest.mark.parametrize("settings", [{}, {"root_path": "/api"}, {"forwarded_allow_ips": ""}, {"lifespan": "off"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"root_path": "/api"}, {"forwarded_allow_ips": ""}, {"lifespan": "off"}], ids=str
+)
 def test_settings_reach_an_asgi_application(folder, settings):
     answers = {}
     for isolation in ("shared", "interpreters"):
@@ -270,10 +273,34 @@ def test_settings_reach_an_asgi_application(folder, settings):
     assert json.loads(client) == (["192.0.2.7", "https"] if believed else ["127.0.0.1", "http"])
 
 
-@pytest.mark.parametrize(("target", "factory"), [("hosted:make", True), ("hosted:Double", False), ("hosted:bare", False)])
+@pytest.mark.parametrize(
+    ("target", "factory"), [("hosted:make", True), ("hosted:Double", False), ("hosted:bare", False)]
+)
 def test_asgi_application_of_each_kind(folder, target, factory):
     with start(folder, target=target, factory=factory) as live:
         assert ask(live.port, request_bytes("POST", "/whole", body=b"abc")).endswith(b"\r\n\r\nabc")
+
+
+def test_folder_of_files_is_served_as_elsewhere(folder):
+    (folder / "filed.py").write_text(
+        "import pathlib\nfrom turboapi_rs import Server\nserver = Server()\n"
+        "server.static_files('/files', pathlib.Path(__file__).parent, headers={'x-a': 'b'}, index='apart.py')\n"
+    )
+    requests = [
+        request_bytes("GET", "/files/apart.py"),
+        request_bytes("GET", "/files/"),
+        request_bytes("GET", "/files/apart.py", headers=[("Range", "bytes=3-5")]),
+        request_bytes("HEAD", "/files/apart.py"),
+        request_bytes("GET", "/files/absent"),
+        request_bytes("GET", "/files/../secret"),
+    ]
+    answers = {}
+    for isolation in ("shared", "interpreters"):
+        with start(folder, isolation=isolation, target="filed:server") as live:
+            # The date is that of the moment.
+            answers[isolation] = [re.sub(rb"\r\ndate: [^\r]*", b"", ask(live.port, request)) for request in requests]
+    assert answers["shared"] == answers["interpreters"]
+    assert answers["interpreters"][0].endswith(APPS[0].read_bytes())
 
 
 @pytest.mark.once
@@ -306,8 +333,8 @@ REFUSED = {
         "reads bodies whole, and uploads.take (POST /) takes an Upload: use isolation 'processes', or 'shared'",
     ),
     "folders": (
-        "from turboapi_rs import Server\nserver = Server()\nserver.get('/')(lambda: 1)\nserver.static_files('/static', '.')",
-        "serves no folders of files, and static_files('/static', ...) is one: use isolation 'processes', or 'shared'",
+        "from turboapi_rs import Server\nserver = Server()\nserver.static_files('/static', 'absent')",
+        "No such file or directory",
     ),
     "events": (
         "from turboapi_rs import Server\nfrom turboapi_rs.sse import EventSourceResponse\nserver = Server()\n"

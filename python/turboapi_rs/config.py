@@ -72,11 +72,12 @@ class ServerConfig:
             one where the GIL is on.
         driver: `"auto"` (io_uring, or epoll where it is refused, with one log line), `"uring"`, `"epoll"`.
         isolation: `"shared"`: all workers in the main interpreter; `"interpreters"`: each worker imports the
-            application into an interpreter of its own (`Server` applications of pure Python); `"processes"`: each
-            worker is a process, watched and replaced by a supervisor. For the last two the application is named by a
-            string.
+            application into an interpreter of its own, and runs its lifespan there (`Server` and ASGI applications
+            whose modules allow it); `"processes"`: each worker is a process, watched and replaced by a supervisor. For
+            the last two the application is named by a string.
         gil: `"auto"`, `"require"` (refuse to run without the GIL), `"refuse"` (refuse to run with it).
-        loops: `"home"`: one asyncio loop, on worker 0; `"per-worker"`: one each, lifespan run once a worker.
+        loops: `"home"`: one asyncio loop, on worker 0; `"per-worker"`: one each, lifespan run once a worker. In
+            interpreters of their own and in processes there is always one each.
         lifespan: `"auto"`, `"on"`, `"off"`, as in uvicorn.
         root_path: prefix that a proxy in front has taken off.
         forwarded_allow_ips: proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed: addresses, networks,

@@ -10,6 +10,7 @@ Imported by the native half, in a worker's interpreter, before anything else of 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import types
@@ -100,8 +101,7 @@ class CoreServer:
     def __init__(self) -> None:
         self.routes: list[tuple[Any, ...]] = []
         self.static: list[tuple[Any, ...]] = []
-        #: Prefixes of folders of files.
-        self.folders: list[str] = []
+        self.folders: list[tuple[Any, ...]] = []
 
     def route(
         self, method: str, path: str, handler: Any, *, name: str, params: list[Any], is_async: bool, pin: str
@@ -114,8 +114,8 @@ class CoreServer:
         self.static.append((path, *response))
 
     def static_files(self, prefix: str, directory: str, headers: list[tuple[str, str]], **options: Any) -> None:
-        """As the native one, by name alone: an application with folders of files is refused."""
-        self.folders.append(prefix)
+        """As the native one."""
+        self.folders.append((prefix, os.fspath(directory), headers, options))
 
 
 def _stand_in() -> types.ModuleType:
@@ -136,9 +136,9 @@ def _absent(name: str) -> Any:
     return refuse
 
 
-Loaded = tuple[str | None, list[Any], list[Any], type, Any]
-"""Why an application cannot be served here (or None), its routes, its static responses, the class of its requests; the
-application itself, if it is an ASGI one."""
+Loaded = tuple[str | None, list[Any], list[Any], list[Any], type, Any]
+"""Why an application cannot be served here (or None), its routes, its static responses, its folders of files, the class
+of its requests; the application itself, if it is an ASGI one."""
 
 
 def load(target: str, app_dir: str, factory: bool) -> Loaded:
@@ -154,7 +154,7 @@ def load(target: str, app_dir: str, factory: bool) -> Loaded:
     except AppNotFound as error:
         return _refused(_refusing_module(error) or str(error))
     if not isinstance(app, Server):
-        return None, [], [], Request, as_asgi3(app)
+        return None, [], [], [], Request, as_asgi3(app)
     app.install(core)  # type: ignore[arg-type]
     for method, path, _, name, params, _, _ in core.routes:
         if any(param[0] == "upload" for param in params):
@@ -163,17 +163,11 @@ def load(target: str, app_dir: str, factory: bool) -> Loaded:
                 "use isolation 'processes', or 'shared'"
             )
             return _refused(reason)
-    if core.folders:
-        reason = (
-            f"isolation: 'interpreters' serves no folders of files, and static_files({core.folders[0]!r}, ...) is one: "
-            "use isolation 'processes', or 'shared'"
-        )
-        return _refused(reason)
-    return None, core.routes, core.static, Request, None
+    return None, core.routes, core.static, core.folders, Request, None
 
 
 def _refused(reason: str) -> Loaded:
-    return reason, [], [], Request, None
+    return reason, [], [], [], Request, None
 
 
 def leave() -> None:

@@ -38,6 +38,16 @@ pub struct FileOptions {
     pub symlinks: Symlinks,
 }
 
+impl FileOptions {
+    /// The defaults, but for which links are followed, by the name that Python has for it.
+    ///
+    /// # Errors
+    /// Says that there is no such name.
+    pub fn following(symlinks: &str) -> Result<Self, String> {
+        Ok(FileOptions { symlinks: Symlinks::from_name(symlinks)?, ..FileOptions::default() })
+    }
+}
+
 /// What a request for a file comes to.
 enum Found {
     File(Answer, Arc<std::fs::File>),

@@ -28,6 +28,21 @@ pub enum Symlinks {
     Anywhere,
 }
 
+impl Symlinks {
+    /// By the name that Python has for it.
+    ///
+    /// # Errors
+    /// Says that there is none.
+    pub fn from_name(name: &str) -> Result<Self, String> {
+        match name {
+            "inside" => Ok(Symlinks::Inside),
+            "never" => Ok(Symlinks::Never),
+            "anywhere" => Ok(Symlinks::Anywhere),
+            _ => Err(format!("{name:?} is none of inside, never and anywhere")),
+        }
+    }
+}
+
 /// A folder whose files are served.
 #[derive(Debug)]
 pub struct Folder {

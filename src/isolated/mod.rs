@@ -9,17 +9,19 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    App, AppFactory, Earned, LiveApp, LoopPlacement, Param, Pin, PyService, RouteSpec, Table, Thresholds,
+    App, AppFactory, Earned, FileOptions, FileRoute, LiveApp, LoopPlacement, Param, Pin, PyService,
+    RouteSpec, Table, Thresholds,
 };
 use crate::interp::{self, BaseContext, Held, OwnInterpreter};
 use crate::service::{ServiceFactory, WorkerContext};
 use crate::static_cache::StaticResponse;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where each worker finds the application.
@@ -139,14 +141,19 @@ impl IsolatedFactory {
             })
             .and_then(|loaded| Ok(loaded.cast_into::<PyTuple>()?))
             .map_err(|raised| interp::traceback(py, &raised))?;
-        self.app(py, &loaded).map_err(|raised| match raised.is_instance_of::<PyValueError>(py) {
-            true => format!("{REFUSED}{}", raised.value(py)),
-            false => interp::traceback(py, &raised),
+        self.app(py, &loaded).map_err(|raised| {
+            // A setting is wrong, or a folder is not there.
+            let is_one_line =
+                raised.is_instance_of::<PyValueError>(py) || raised.is_instance_of::<PyOSError>(py);
+            match is_one_line {
+                true => format!("{REFUSED}{}", raised.value(py)),
+                false => interp::traceback(py, &raised),
+            }
         })
     }
 
-    /// What `turboapi_rs.isolated.load` gives: an error line, routes, static responses, the class of requests, the ASGI
-    /// application.
+    /// What `turboapi_rs.isolated.load` gives: an error line, routes, static responses, folders, the class of requests,
+    /// the ASGI application.
     fn app(&self, py: Python<'_>, loaded: &Bound<'_, PyTuple>) -> PyResult<App> {
         let refusal = loaded.get_item(0)?;
         if !refusal.is_none() {
@@ -159,7 +166,10 @@ impl IsolatedFactory {
         for response in loaded.get_item(2)?.cast::<PyList>()? {
             add_static(&mut table, response.cast::<PyTuple>()?)?;
         }
-        let asgi = loaded.get_item(4)?;
+        for folder in loaded.get_item(3)?.cast::<PyList>()? {
+            add_folder(&mut table, folder.cast::<PyTuple>()?)?;
+        }
+        let asgi = loaded.get_item(5)?;
         Ok(App {
             table,
             asgi: (!asgi.is_none()).then(|| Held::new(asgi.unbind())),
@@ -171,7 +181,7 @@ impl IsolatedFactory {
             home: Arc::default(),
             draining: Arc::default(),
             forms: crate::dispatch::FormLimits::default(),
-            request_class: Some(Held::new(loaded.get_item(3)?.unbind())),
+            request_class: Some(Held::new(loaded.get_item(4)?.unbind())),
             middleware: None,
         })
     }
@@ -213,6 +223,27 @@ fn add_static(table: &mut Table, response: &Bound<'_, PyTuple>) -> PyResult<()> 
     table
         .add_static(&path, rendered)
         .map_err(|fault| PyValueError::new_err(format!("static response {path}: {fault}")))
+}
+
+fn add_folder(table: &mut Table, folder: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let (prefix, directory): (String, PathBuf) =
+        (folder.get_item(0)?.extract()?, folder.get_item(1)?.extract()?);
+    let headers: Vec<(String, String)> = folder.get_item(2)?.extract()?;
+    let options = folder.get_item(3)?;
+    let symlinks: String = options.get_item("symlinks")?.extract()?;
+    let options = FileOptions {
+        index: options.get_item("index")?.extract()?,
+        serves_hidden: options.get_item("hidden")?.is_truthy()?,
+        has_codings: options.get_item("precompressed")?.is_truthy()?,
+        ..FileOptions::following(&symlinks).map_err(PyValueError::new_err)?
+    };
+    let py = folder.py();
+    let route = py
+        .detach(|| FileRoute::open(&directory, options, &headers))?
+        .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;
+    table
+        .add_files(&prefix, route)
+        .map_err(|fault| PyValueError::new_err(format!("static_files {prefix}: {fault}")))
 }
 
 /// The last words in an interpreter: threads that the application started are waited for, as at the end of any program.

@@ -15,7 +15,6 @@ use crate::dispatch::{
     spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LiveApp, LoopPlacement, Pin,
     RouteSpec, Table, Thresholds, Watch,
 };
-use crate::files::Symlinks;
 use crate::interp::{BaseContext, Held};
 use crate::isolated::{IsolatedFactory, Settings as AppSettings, Source as AppSource, REFUSED};
 use crate::middleware::Stack;
@@ -263,17 +262,12 @@ impl CoreServer {
         hidden: bool,
         symlinks: &str,
     ) -> PyResult<()> {
-        let symlinks = match symlinks {
-            "inside" => Symlinks::Inside,
-            "never" => Symlinks::Never,
-            "anywhere" => Symlinks::Anywhere,
-            _ => {
-                return Err(PyValueError::new_err(format!(
-                    "{symlinks:?} is none of inside, never and anywhere"
-                )))
-            }
+        let options = FileOptions {
+            index,
+            serves_hidden: hidden,
+            has_codings: precompressed,
+            ..FileOptions::following(symlinks).map_err(PyValueError::new_err)?
         };
-        let options = FileOptions { index, serves_hidden: hidden, has_codings: precompressed, symlinks };
         let route = py
             .detach(|| FileRoute::open(&directory, options, &headers))?
             .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;

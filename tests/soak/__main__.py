@@ -67,7 +67,9 @@ RAW = [
 ASGI = [
     request_bytes("GET", "/at_once"),
     request_bytes("POST", "/echo", body=b"y" * 1000),
-    request_bytes("POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"),
+    request_bytes(
+        "POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+    ),
     request_bytes("GET", "/late"),
     request_bytes("GET", "/stream"),
     request_bytes("GET", "/watched"),

@@ -172,7 +172,9 @@ async def floods(scope, receive, send):
 
 async def worker(scope, receive, send):
     calls.append(1)
-    await answer(send, json.dumps({"thread": threading.get_native_id(), "calls": len(calls), **scope["state"]}).encode())
+    await answer(
+        send, json.dumps({"thread": threading.get_native_id(), "calls": len(calls), **scope["state"]}).encode()
+    )
 
 
 PATHS = {
