@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -167,6 +168,8 @@ Mode = Callable[[str, Path, str], Serving]
 def in_process(isolation: str) -> Mode:
     @contextlib.contextmanager
     def serving(target: str, folder: Path, driver: str) -> Iterator[int]:
+        # Another test may have imported its own copy, from a folder without the files that are sent.
+        sys.modules.pop(target.partition(":")[0], None)
         app = AppTarget(target, str(folder))
         with LiveServer(app, driver=driver, workers=2, isolation=isolation) as live:
             yield live.port
