@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ APPS = [REPO / "tests" / "support" / f"{name}.py" for name in ("apart", "hosted"
 def folder(tmp_path: Path) -> Path:
     for app in APPS:
         shutil.copy(app, tmp_path)
+        # Of another test's folder, where it is served in this process.
+        sys.modules.pop(app.stem, None)
     return tmp_path
 
 

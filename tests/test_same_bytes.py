@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -212,6 +213,8 @@ def folder_for(driver: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("apart")
     for name in ("apart", "hosted", "starred"):
         shutil.copy(REPO / "tests" / "support" / f"{name}.py", folder)
+        # Of another test's folder, where it is served in this process.
+        sys.modules.pop(name, None)
     (folder / "sent.txt").write_text("sent by its path\n")
     return folder
 
