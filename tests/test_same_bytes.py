@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
