@@ -134,8 +134,7 @@ impl AsgiCall {
         let future = home.wait(
             py,
             Box::new(move |py, cx| {
-                let waker = receiver.waker(cx.waker());
-                exchange.poll_inbound(&mut Context::from_waker(&waker)).map(|found| {
+                receiver.poll(cx, |cx| exchange.poll_inbound(cx)).map(|found| {
                     let message = match found {
                         Inbound::Body(piece, more) => request_message(py, &piece, more)?,
                         Inbound::Closed(_) => disconnect_message(py)?,

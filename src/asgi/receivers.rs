@@ -6,17 +6,17 @@
 //! Threads: any wakes; they come and go on the loop's.
 
 use crate::service::is_same_task;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
-/// Wakes all that wait.
+/// Wakes all that wait. Each has a waker of its own.
 #[derive(Debug, Default)]
 pub struct Receivers(Mutex<Vec<Waker>>);
 
 impl Receivers {
     /// A task waits, until the next wake.
-    pub fn add(&self, waker: &Waker) {
+    fn add(&self, waker: &Waker) {
         let mut waiting = self.0.lock();
         if !waiting.iter().any(|known| is_same_task(known, waker)) {
             waiting.push(waker.clone());
@@ -24,8 +24,13 @@ impl Receivers {
     }
 
     /// It waits no more.
-    pub fn remove(&self, waker: &Waker) {
-        self.0.lock().retain(|known| !is_same_task(known, waker));
+    fn remove(&self, waker: &Waker) {
+        let mut waiting = self.0.lock();
+        let at = waiting.iter().position(|known| is_same_task(known, waker));
+        let left = at.map(|at| waiting.swap_remove(at));
+        drop(waiting);
+        // Outside of the lock: it may be the last of its task, which then goes, with what it holds.
+        drop(left);
     }
 }
 
@@ -53,28 +58,36 @@ impl Receiver {
         Receiver { of, waker: None }
     }
 
-    /// Waits from now on; gives what the exchange is to wake.
-    pub fn waker(&mut self, waker: &Waker) -> Waker {
+    /// Polls what they wait for, which wakes all of them. It waits from before that: a wake that comes at once finds it.
+    pub fn poll<R>(&mut self, cx: &Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
+        let waker = cx.waker();
         self.of.add(waker);
-        self.waker.get_or_insert_with(|| waker.clone());
-        Waker::from(self.of.clone())
+        if !self.waker.as_ref().is_some_and(|known| is_same_task(known, waker)) {
+            self.leave();
+            self.waker = Some(waker.clone());
+        }
+        poll(&mut Context::from_waker(&Waker::from(self.of.clone())))
+    }
+
+    fn leave(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            self.of.remove(&waker);
+        }
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if let Some(waker) = &self.waker {
-            self.of.remove(waker);
-        }
+        self.leave();
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "models")))]
 mod tests {
     use super::{Receiver, Receivers};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::Arc;
-    use std::task::{Wake, Waker};
+    use std::task::{Context, Poll, Wake, Waker};
 
     #[derive(Default)]
     struct Task(AtomicUsize);
@@ -85,6 +98,16 @@ mod tests {
         }
     }
 
+    fn wait(receiver: &mut Receiver, task: &Arc<Task>) -> Waker {
+        let (waker, mut woken) = (Waker::from(task.clone()), None);
+        let found = receiver.poll(&Context::from_waker(&waker), |cx| {
+            woken = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        });
+        assert!(found.is_pending());
+        woken.expect("it was polled")
+    }
+
     #[test]
     fn all_that_wait_are_woken_once_and_those_that_left_are_not() {
         let (first, second, left) =
@@ -92,10 +115,10 @@ mod tests {
         let receivers = Arc::new(Receivers::default());
         let mut waiting = [&first, &second, &left].map(|task| {
             let mut receiver = Receiver::new(receivers.clone());
-            receiver.waker(&Waker::from(task.clone()));
-            (receiver, Waker::from(task.clone()))
+            wait(&mut receiver, task);
+            receiver
         });
-        let exchange = waiting[0].0.waker(&waiting[0].1.clone());
+        let exchange = wait(&mut waiting[0], &first);
         let [first_waits, second_waits, left_waits] = waiting;
         drop(left_waits);
         exchange.wake_by_ref();
@@ -104,5 +127,15 @@ mod tests {
         assert_eq!((count(&first), count(&second), count(&left)), (1, 1, 0));
         drop((first_waits, second_waits));
         assert_eq!(Arc::strong_count(&left), 1);
+    }
+
+    #[test]
+    fn who_waits_with_another_waker_is_woken_by_that_one() {
+        let (before, after) = (Arc::new(Task::default()), Arc::new(Task::default()));
+        let mut receiver = Receiver::new(Arc::default());
+        wait(&mut receiver, &before);
+        wait(&mut receiver, &after).wake();
+        assert_eq!((before.0.load(Ordering::Relaxed), after.0.load(Ordering::Relaxed)), (0, 1));
+        assert_eq!(Arc::strong_count(&before), 1);
     }
 }

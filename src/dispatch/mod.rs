@@ -32,6 +32,7 @@ mod scalar;
 mod service;
 mod standing;
 mod stream;
+mod takers;
 mod taking;
 mod turns;
 mod upload;

@@ -44,7 +44,7 @@ pub struct Upload {
     limits: FormLimits,
     /// All was taken: the exchange says it once.
     is_drained: Arc<AtomicBool>,
-    taking: Arc<Taking>,
+    taking: Taking,
 }
 
 impl Upload {
@@ -63,7 +63,7 @@ impl Upload {
             offload,
             limits,
             is_drained: Arc::default(),
-            taking: Arc::default(),
+            taking: Taking::default(),
         }
     }
 

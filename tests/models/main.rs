@@ -24,8 +24,12 @@ mod mailbox;
 mod nudge;
 #[path = "../../src/runtime/offload.rs"]
 mod offload;
+#[path = "../../src/asgi/receivers.rs"]
+mod receivers;
 #[path = "../../src/dispatch/standing.rs"]
 mod standing;
+#[path = "../../src/dispatch/takers.rs"]
+mod takers;
 #[path = "../../src/dispatch/turns.rs"]
 mod turns;
 #[path = "../../src/asgi/underway.rs"]
@@ -38,9 +42,11 @@ mod model_exchange;
 mod model_feeds;
 mod model_home_loop;
 mod model_offload;
+mod model_receivers;
 mod model_standing;
 mod model_streams;
 mod model_swap;
+mod model_takers;
 mod model_underway;
 mod support;
 
