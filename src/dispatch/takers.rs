@@ -1,7 +1,7 @@
 //! The turns of those that take of one thing: one at a time.
 //!
 //! Owns: [`Takers`]: whose turn it is, threads that wait for theirs. Does not own: what is taken, what a task awaits.
-//! Rule: a thread waits while another one has the turn, and for no task; a task waits for nobody. A turn is ended by who
+//! Rule: a thread waits while another has the turn, never for a task; a task waits for nobody. A turn is ended by who
 //! has it, or, once its task has left, by one that asks; a later turn is not an earlier one's to end.
 //! Threads: any. No lock is held while a caller's code runs; `A` is cloned under it, and nothing else.
 
