@@ -58,7 +58,7 @@ impl Receiver {
         Receiver { of, waker: None }
     }
 
-    /// Polls what they wait for, which wakes all of them. It waits from before that: a wake that comes at once finds it.
+    /// Polls what they wait for, which wakes them all. It waits from before that: a wake that comes at once finds it.
     pub fn poll<R>(&mut self, cx: &Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
         let waker = cx.waker();
         self.of.add(waker);

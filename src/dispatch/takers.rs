@@ -1,8 +1,8 @@
 //! The turns of those that take of one thing: one at a time.
 //!
-//! Owns: [`Takers`]: whose turn it is, threads that wait for theirs. Does not own: what is taken, what a task awaits (`taking`).
-//! Rule: a thread waits while another one has the turn, and for no task; a task waits for nobody. A turn is ended by who has
-//! it, or, once its task has left, by those that ask; a later turn is not an earlier one's to end.
+//! Owns: [`Takers`]: whose turn it is, threads that wait for theirs. Does not own: what is taken, what a task awaits.
+//! Rule: a thread waits while another has the turn, never for a task; a task waits for nobody. A turn is ended by who
+//! has it, or, once its task has left, by one that asks; a later turn is not an earlier one's to end.
 //! Threads: any. No lock is held while a caller's code runs; `A` is cloned under it, and nothing else.
 
 use crate::invariants;
@@ -54,8 +54,8 @@ impl<A> Default for Takers<A> {
 }
 
 impl<A: Clone> Takers<A> {
-    /// The turn of a thread. `wait` calls [`Takers::wait`], which may take long; `has_left` says whether a task waits no
-    /// more. None: a task has the turn.
+    /// The turn of a thread. `wait` calls [`Takers::wait`], which may take long; `has_left`: a task waits no more.
+    /// None: a task has the turn.
     ///
     /// # Errors
     /// Those of `has_left`.

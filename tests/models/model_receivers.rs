@@ -4,14 +4,18 @@ use crate::receivers::{Receiver, Receivers};
 use crate::support::{explore, Task};
 use bytes::Bytes;
 use loom::thread;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use turboapi::service::{CloseReason, Exchange, Inbound};
 
 /// What one of them finds, once it is woken.
 fn receive(receivers: &Arc<Receivers>, exchange: &Exchange) -> Inbound {
-    let mut receiver = Receiver::new(receivers.clone());
-    Task::new().wait(|cx| receiver.poll(cx, |cx| exchange.poll_inbound(cx)))
+    // Not where a model fails: its locks cannot be taken then, as one that leaves does.
+    let mut receiver = ManuallyDrop::new(Receiver::new(receivers.clone()));
+    let found = Task::new().wait(|cx| receiver.poll(cx, |cx| exchange.poll_inbound(cx)));
+    drop(ManuallyDrop::into_inner(receiver));
+    found
 }
 
 /// The peer leaves: all that wait for it hear of it, also one that begins to wait just then.
@@ -63,11 +67,11 @@ fn one_that_left_is_let_go_of() {
         let (receivers, exchange) = (Arc::new(Receivers::default()), Exchange::without_body());
         let (there, closing) = ((receivers.clone(), exchange.clone()), exchange.clone());
         let stays = thread::spawn(move || receive(&there.0, &there.1));
+        let peer = thread::spawn(move || closing.close(CloseReason::Disconnected));
         let leaving = Arc::new(Nobody);
         let waker = Waker::from(leaving.clone());
         let mut receiver = Receiver::new(receivers.clone());
         let _ = receiver.poll(&Context::from_waker(&waker), |cx| exchange.poll_inbound(cx));
-        let peer = thread::spawn(move || closing.close(CloseReason::Disconnected));
         drop((receiver, waker));
         assert_eq!(stays.join().unwrap(), Inbound::Closed(CloseReason::Disconnected));
         peer.join().unwrap();
