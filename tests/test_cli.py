@@ -85,7 +85,6 @@ def folder(tmp_path: Path) -> Path:
         (["served:server", "--uds", "s", "--uds-mode", "9"], 2, r"--uds-mode: '9' is not permission bits in octal"),
         (["served:server", "--uds", "no/such/folder/s"], 2, r"cannot listen: No such file"),
         (["served:server", "--host", "no.such.host.invalid"], 2, r"no.such.host.invalid"),
-        (["served:app", "--isolation", "interpreters"], 2, r"serves turboapi_rs.Server applications"),
         (["served:server", "--max-body", "many"], 2, r"--max-body: 'many' is not a size such as 65536, 64KiB"),
         (["served:server", "--workers", "x"], 2, r"--workers: 'x' is not a whole number"),
         (["served:server", "--workers", "1.5"], 2, r"--workers: '1.5' is not a whole number"),
