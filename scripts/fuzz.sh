@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target for so many seconds: scripts/fuzz.sh SECONDS [TARGET...]; with --known in place of SECONDS, once
-# over its seeds and what is in its corpus; with --dictionaries, only says which dictionary each target is given.
+# over its seeds and what is in its corpus; with --dictionaries, only says which dictionary each target is given. In place of
+# targets, --with-python stands for those that hold an interpreter.
 # A crash prints its input's path and the command that replays it: scripts/fuzz.sh --replay TARGET INPUT. cargo-fuzz is
 # installed when missing; without a nightly toolchain the stable one is told to take the sanitizer's flags.
 #
@@ -41,7 +42,9 @@ dictionary_of() {
 }
 
 targets=("$@")
-if [ ${#targets[@]} -eq 0 ]; then
+if [ "${1:-}" = --with-python ]; then
+  mapfile -t targets < <(targets_with_python 1)
+elif [ ${#targets[@]} -eq 0 ]; then
   # Those without first: the library is built once for each kind.
   while read -r target; do targets+=("$target"); done < <(targets_with_python 0; targets_with_python 1)
 fi

@@ -8,7 +8,8 @@
 #   TURBOAPI_FUZZ_SECONDS  for each fuzz target; 0: none
 #   TURBOAPI_TEST_STEPS    lint rust python isolation fuzz: what to run (default: all but isolation, which the whole matrix
 #                          adds: tests of applications that a string names, once more in the other isolations, on the
-#                          drivers of the legs)
+#                          drivers of the legs); rust-with-python, fuzz-with-python: of these two, what holds an
+#                          interpreter
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -76,6 +77,8 @@ if wants rust; then
   step "rust, models of the concurrent pieces" bash scripts/models.sh --quick
   # From here on the library checks its own invariants.
   step "rust, runtime" cargo test -q --no-default-features --features runtime,invariants
+fi
+if wants rust || wants rust-with-python; then
   # The interpreter is embedded: its libraries and its home are not where a program of its own would look.
   step "rust, with Python" env \
     LD_LIBRARY_PATH="$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))')" \
@@ -105,7 +108,12 @@ if wants isolation; then
   done
 fi
 
-if wants fuzz && [ "$fuzz_seconds" -gt 0 ]; then step "fuzz, $fuzz_seconds s each" bash scripts/fuzz.sh "$fuzz_seconds"; fi
+if [ "$fuzz_seconds" -gt 0 ]; then
+  if wants fuzz; then step "fuzz, $fuzz_seconds s each" bash scripts/fuzz.sh "$fuzz_seconds"; fi
+  if wants fuzz-with-python; then
+    step "fuzz with Python, $fuzz_seconds s each" bash scripts/fuzz.sh "$fuzz_seconds" --with-python
+  fi
+fi
 
 echo
 echo "$((passed + failed)) tests ran, $skipped were skipped${reasons:+:}"
