@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tests.conftest import COMMAND_OPTIONS, DRIVER, ISOLATION
+from tests.conftest import COMMAND_OPTIONS, DRIVER
 from tests.support.command import Command
 from tests.support.wire import Connection, NoAnswer, request_bytes
 
@@ -45,8 +45,6 @@ def child(tmp_path):
     with contextlib.ExitStack() as stack:
 
         def start(target: str, *options: str) -> Command:
-            if ISOLATION == "interpreters" and target == "served:app":
-                pytest.skip("isolation 'interpreters' serves no ASGI applications")
             return stack.enter_context(Command(target, *COMMAND_OPTIONS, *options, folder=tmp_path))
 
         yield start

@@ -82,31 +82,31 @@ def main(argv: list[str] | None = None) -> int:
 def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
     try:
         serving = make_serving(orders.app.load(), orders.config, fds=orders.fds)
-        is_told = threading.Event()
+        # No `threading.Event`: a signal that comes while the handler of the one before it is inside of `set` would wait for
+        # ever for the lock that it has.
+        is_told = False
         drain = _Drain(serving.core, channel)
 
         def stop(number: int, frame: object) -> None:
-            if not serving.is_running:
+            nonlocal is_told
+            was_told, is_told = is_told, True
+            if was_told or not serving.is_running:
                 # Before it serves there is nothing to drain.
-                is_told.set()
-                serving.cut()
-            elif is_told.is_set():
                 serving.cut()
             else:
-                is_told.set()
                 drain.begin()
 
         signal.signal(signal.SIGTERM, stop)
         try:
             serving.start()
         except RuntimeError:
-            if is_told.is_set():
+            if is_told:
                 return 0, ""
             raise
         # The server has its own. With these open the port would still take connections while it drains.
         for inherited in orders.fds:
             os.close(inherited)
-        if is_told.is_set():
+        if is_told:
             drain.begin()
         _report(channel, ready=serving.driver, notice=serving.notice)
         watch = threading.Thread(target=_watch, args=(drain, orders.reports), daemon=True)

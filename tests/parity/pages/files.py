@@ -69,7 +69,9 @@ CASES = (
         ),
         flow(
             "files of dependencies are closed after them",
+            # What comes after an answer may come after the next one's begin.
             sent_multipart("POST", "/in-dependency", [("file", TEXT)]),
+            sent("GET", "/seen?last=out"),
             sent_multipart("POST", "/in-dependencies", [("file", TEXT), ("note", "n")]),
             sent_multipart("POST", "/in-dependencies", [("note", "n")]),
             sent("GET", "/seen?last=out"),
