@@ -82,8 +82,8 @@ def main(argv: list[str] | None = None) -> int:
 def _serve(orders: Orders, channel: socket.socket) -> tuple[int, str]:
     try:
         serving = make_serving(orders.app.load(), orders.config, fds=orders.fds)
-        # No `threading.Event`: a signal that comes while the handler of the one before it is inside of `set` would wait for
-        # ever for the lock that it has.
+        # No `threading.Event`: a signal that comes while the handler of the one before it is inside of `set` would wait
+        # for ever for the lock that it has.
         is_told = False
         drain = _Drain(serving.core, channel)
 
