@@ -286,10 +286,11 @@ impl Parser<'_> {
     }
 
     fn unicode_escape(&mut self, backslash: usize) -> Result<char, Fault> {
-        // Python wants one more character after the digits, be it only the closing quote.
         let unit = match self.hex4(backslash + 2) {
             Some(unit) if backslash + 6 < self.bytes.len() => unit,
-            _ => return Err(self.syntax("Invalid \\uXXXX escape", backslash + 1)),
+            // A text that ends with the last digit: an invalid escape to 3.13, an unterminated string to 3.14.
+            Some(_) => return Err(Fault::Beyond),
+            None => return Err(self.syntax("Invalid \\uXXXX escape", backslash + 1)),
         };
         self.at = backslash + 6;
         if let Some(character) = char::from_u32(unit) {
@@ -476,7 +477,7 @@ mod tests {
             ("\"a\tb\"", "Invalid control character at", 2),
             ("\"\\x\"", "Invalid \\escape", 1),
             ("\"\\u12\"", "Invalid \\uXXXX escape", 2),
-            ("\"\\u1234", "Invalid \\uXXXX escape", 2),
+            ("\"\\u123", "Invalid \\uXXXX escape", 2),
             ("01", "Extra data", 1),
             ("1.", "Extra data", 1),
             ("1e", "Extra data", 1),
@@ -493,6 +494,7 @@ mod tests {
         for text in [
             &b"\"\\ud800\""[..],
             b"\"\\ude00\\ud83d\"",
+            b"\"\\u1234",
             b"\"\xff\"",
             b"1\0",
             deep.as_bytes(),
