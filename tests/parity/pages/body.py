@@ -124,6 +124,7 @@ BROKEN_JSON = tuple(
     post_json(f"broken JSON: {name}", "/items/", raw=data)
     for name, data in (
         ("an open brace", b"{"),
+        ("an escape at the end", b'{"name":"\\u0041'),
         ("a missing value", b'{"name":}'),
         ("a missing colon", b'{"name" "Foo"}'),
         ("a missing comma", b'{"name":"Foo" "price":1}'),
