@@ -36,6 +36,7 @@ pub struct Acceptor {
     listener: Listener,
     /// The same socket, for what the kernel has queued when the drain begins.
     raw: socket2::Socket,
+    driver: Driver,
     canceller: RefCell<Option<Canceller>>,
     ended: Signal,
 }
@@ -46,12 +47,12 @@ impl Acceptor {
         let address = raw.place.to_string();
         let inner = || -> io::Result<Self> {
             raw.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-            // epoll needs a socket that does not block; io_uring waits by itself only on one that does.
-            raw.socket.set_nonblocking(driver == Driver::Epoll)?;
+            raw.socket.set_nonblocking(has_nonblocking_sockets(driver))?;
             let clone = raw.socket.try_clone()?;
             Ok(Acceptor {
                 listener: Listener::adopt(raw)?,
                 raw: clone,
+                driver,
                 canceller: RefCell::new(Some(Canceller::new())),
                 ended: Signal::default(),
             })
@@ -115,7 +116,7 @@ impl Acceptor {
         }
         let (mut accepts, mut pauses) = (0, 0);
         while accepts < MAX_LAST_ACCEPTS && pauses < MAX_LAST_PAUSES {
-            match self.raw.accept() {
+            match self.take_waiting() {
                 Ok((socket, peer)) => {
                     accepts += 1;
                     match self.listener.adopt_accepted(socket, &peer) {
@@ -134,6 +135,19 @@ impl Acceptor {
         }
         // Not shut down: other workers may accept from the same socket. It closes with the last of its owners.
     }
+
+    /// A connection that the kernel has queued, as the driver wants it: on Linux it does not take after the listening
+    /// socket, and one that blocks would stop an epoll worker at its first read.
+    fn take_waiting(&self) -> io::Result<(socket2::Socket, socket2::SockAddr)> {
+        let (socket, peer) = self.raw.accept()?;
+        socket.set_nonblocking(has_nonblocking_sockets(self.driver))?;
+        Ok((socket, peer))
+    }
+}
+
+/// epoll needs sockets that do not block; io_uring waits by itself only on those that do.
+fn has_nonblocking_sockets(driver: Driver) -> bool {
+    driver == Driver::Epoll
 }
 
 /// Sets its signal when it is dropped.
