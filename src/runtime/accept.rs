@@ -200,3 +200,35 @@ fn run<S: Service>(
         count(&worker).set(count(&worker).get() - 1);
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Acceptor;
+    use crate::runtime::config::Driver;
+    use crate::runtime::stream::{Place, RawListener};
+    use socket2::{Domain, Socket, Type};
+    use std::net::{SocketAddr, TcpStream};
+
+    /// Whether a connection that is taken at the drain blocks.
+    fn blocks(driver: Driver) -> bool {
+        let mut runtime =
+            monoio::RuntimeBuilder::<monoio::LegacyDriver>::new().build().expect("epoll is there");
+        runtime.block_on(async {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+            socket.bind(&any.into()).expect("a port");
+            let address = socket.local_addr().ok().and_then(|bound| bound.as_socket()).expect("an address");
+            let place = Place::Tcp("127.0.0.1".to_owned(), address.port());
+            let acceptor = Acceptor::listen(RawListener { socket, place }, driver, 8).expect("it listens");
+            let _client = TcpStream::connect(address).expect("a connection");
+            let (taken, _) = acceptor.take_waiting().expect("it waits");
+            !taken.nonblocking().expect("a mode")
+        })
+    }
+
+    #[test]
+    fn what_waits_at_the_drain_is_taken_as_its_driver_wants_it() {
+        assert!(!blocks(Driver::Epoll));
+        assert!(blocks(Driver::Uring));
+    }
+}
