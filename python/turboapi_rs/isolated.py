@@ -111,7 +111,7 @@ class CoreServer:
 
     def static_response(self, path: str, response: StaticSpec) -> None:
         """As the native one."""
-        self.static.append((path, *response))
+        self.static.append((path, response))
 
     def static_files(self, prefix: str, directory: str, headers: list[tuple[str, str]], **options: Any) -> None:
         """As the native one."""

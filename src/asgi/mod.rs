@@ -13,6 +13,8 @@ mod lifespan;
 mod receivers;
 mod scope;
 mod underway;
+#[cfg(test)]
+mod wakes;
 
 pub use call::AsgiCall;
 pub use forwarded::TrustedProxies;

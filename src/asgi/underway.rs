@@ -53,18 +53,9 @@ impl Underway {
 #[cfg(all(test, not(feature = "models")))]
 mod tests {
     use super::Underway;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use crate::asgi::wakes::Wakes;
     use std::sync::Arc;
-    use std::task::{Context, Poll, Wake, Waker};
-
-    #[derive(Default)]
-    struct Wakes(AtomicUsize);
-
-    impl Wake for Wakes {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    use std::task::{Context, Poll, Waker};
 
     #[test]
     fn the_last_one_wakes_who_waits() {
@@ -76,9 +67,9 @@ mod tests {
         underway.begin();
         assert_eq!(underway.poll_none(&cx), Poll::Pending);
         underway.end();
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        assert_eq!(wakes.count(), 0);
         underway.end();
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(wakes.count(), 1);
         assert_eq!(underway.poll_none(&cx), Poll::Ready(()));
     }
 }

@@ -1,6 +1,7 @@
 //! The Python boundary: a request in, a Python call, a reply out.
 //!
-//! Owns: raw routes and their plans, binding, calling, classifying results, streams from iterators, faults.
+//! Owns: raw routes and their plans, what is declared beside them, binding, calling, classifying results, streams from
+//! iterators, faults.
 //! Does not own: sockets (`runtime`), the ASGI protocol (`asgi`), the loop (`home_loop`).
 //! Rule: arguments are converted before the interpreter is entered; nothing half-written reaches the wire.
 //! Spec: DESIGN section 5, the dispatch protocol.
@@ -9,6 +10,7 @@ mod app;
 mod bind;
 mod call_plan;
 mod coroutine;
+mod declared;
 mod earned;
 mod fault;
 mod file_route;
@@ -40,6 +42,7 @@ mod watch;
 
 pub use app::{App, LoopPlacement};
 pub use call_plan::spec_from;
+pub use declared::{open_folder, render_static, StaticSpec};
 pub use earned::{Earned, Pin, RouteState, Thresholds};
 pub use file_route::{FileOptions, FileRoute};
 pub use form::FormLimits;

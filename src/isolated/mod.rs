@@ -9,13 +9,11 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    App, AppFactory, Earned, FileOptions, FileRoute, LiveApp, LoopPlacement, Param, Pin, PyService,
-    RouteSpec, Table, Thresholds,
+    open_folder, render_static, App, AppFactory, Earned, FileOptions, LiveApp, LoopPlacement, Param, Pin,
+    PyService, RouteSpec, StaticSpec, Table, Thresholds,
 };
 use crate::interp::{self, BaseContext, Held, OwnInterpreter};
 use crate::service::{ServiceFactory, WorkerContext};
-use crate::static_cache::StaticResponse;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -207,29 +205,18 @@ impl IsolatedFactory {
 }
 
 fn add_static(table: &mut Table, response: &Bound<'_, PyTuple>) -> PyResult<()> {
-    let path: String = response.get_item(0)?.extract()?;
-    let content_type: String = response.get_item(2)?.extract()?;
-    let body: Bound<'_, pyo3::types::PyBytes> = response.get_item(3)?.cast_into()?;
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for pair in response.get_item(4)?.cast::<PyList>()? {
-        headers.push(pair.extract()?);
-    }
-    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let body = Bytes::copy_from_slice(body.as_bytes());
-    let rendered = StaticResponse::render(response.get_item(1)?.extract()?, &content_type, pairs, body)
-        .map_err(|fault| {
-            PyValueError::new_err(format!("static response {path}: header: {}", fault.reason()))
-        })?;
+    let (path, spec): (String, StaticSpec) = response.extract()?;
+    let rendered = render_static(spec).map_err(|fault| {
+        PyValueError::new_err(format!("static response {path}: {}", fault.value(response.py())))
+    })?;
     table
         .add_static(&path, rendered)
         .map_err(|fault| PyValueError::new_err(format!("static response {path}: {fault}")))
 }
 
 fn add_folder(table: &mut Table, folder: &Bound<'_, PyTuple>) -> PyResult<()> {
-    let (prefix, directory): (String, PathBuf) =
-        (folder.get_item(0)?.extract()?, folder.get_item(1)?.extract()?);
-    let headers: Vec<(String, String)> = folder.get_item(2)?.extract()?;
-    let options = folder.get_item(3)?;
+    let (prefix, directory, headers, options): (String, PathBuf, Vec<(String, String)>, Bound<'_, PyAny>) =
+        folder.extract()?;
     let symlinks: String = options.get_item("symlinks")?.extract()?;
     let options = FileOptions {
         index: options.get_item("index")?.extract()?,
@@ -237,10 +224,7 @@ fn add_folder(table: &mut Table, folder: &Bound<'_, PyTuple>) -> PyResult<()> {
         has_codings: options.get_item("precompressed")?.is_truthy()?,
         ..FileOptions::following(&symlinks).map_err(PyValueError::new_err)?
     };
-    let py = folder.py();
-    let route = py
-        .detach(|| FileRoute::open(&directory, options, &headers))?
-        .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;
+    let route = open_folder(folder.py(), &directory, options, &headers)?;
     table
         .add_files(&prefix, route)
         .map_err(|fault| PyValueError::new_err(format!("static_files {prefix}: {fault}")))

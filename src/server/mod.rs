@@ -12,8 +12,8 @@ mod settings;
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    spec_from, App, AppFactory, Earned, FileOptions, FileRoute, FormLimits, LiveApp, LoopPlacement, Pin,
-    RouteSpec, Table, Thresholds, Watch,
+    open_folder, render_static, spec_from, App, AppFactory, Earned, FileOptions, FormLimits, LiveApp,
+    LoopPlacement, Pin, RouteSpec, StaticSpec, Table, Thresholds, Watch,
 };
 use crate::interp::{BaseContext, Held};
 use crate::isolated::{IsolatedFactory, Settings as AppSettings, Source as AppSource, REFUSED};
@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use routes::{param, read_param, render_static, route_state, ParamSpec, StaticSpec};
+use routes::{param, read_param, route_state, ParamSpec};
 use settings::Settings;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -268,9 +268,7 @@ impl CoreServer {
             has_codings: precompressed,
             ..FileOptions::following(symlinks).map_err(PyValueError::new_err)?
         };
-        let route = py
-            .detach(|| FileRoute::open(&directory, options, &headers))?
-            .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))?;
+        let route = open_folder(py, &directory, options, &headers)?;
         self.with_table(|table| table.add_files(prefix, route))
     }
 

@@ -1,32 +1,17 @@
 //! Routes, as Python declares them.
 //!
-//! Owns: parameters of raw routes, static responses, what is told of a route's calls.
-//! Does not own: tables of routes (`dispatch`), signatures (`turboapi_rs.signatures`).
+//! Owns: parameters of raw routes, what is told of a route's calls.
+//! Does not own: tables of routes, static responses (`dispatch`), signatures (`turboapi_rs.signatures`).
 //! Rule: what is unsound is a `ValueError` that names it.
 
 use crate::dispatch::{Earned, Param, ScalarType, Source};
 use crate::interp::Held;
-use crate::static_cache::StaticResponse;
-use bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 /// What `route` is told of one parameter: source, wire name, type, required, default, is a list.
 pub(super) type ParamSpec<'py> = (String, String, String, bool, Bound<'py, PyAny>, bool);
-
-/// What is told of one static response: status, content type, body, further headers.
-pub(super) type StaticSpec = (u16, String, Vec<u8>, Vec<(String, String)>);
-
-pub(super) fn render_static(spec: StaticSpec) -> PyResult<StaticResponse> {
-    let (status, content_type, body, headers) = spec;
-    if !(200..=599).contains(&status) {
-        return Err(PyValueError::new_err(format!("status {status} is outside 200..=599")));
-    }
-    let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    StaticResponse::render(status, &content_type, pairs, Bytes::from(body))
-        .map_err(|fault| PyValueError::new_err(format!("header: {}", fault.reason())))
-}
 
 pub(super) fn route_state<'py>(py: Python<'py>, earned: &Earned) -> PyResult<Bound<'py, PyDict>> {
     let state = earned.state();

@@ -18,15 +18,20 @@ fn receive(receivers: &Arc<Receivers>, exchange: &Exchange) -> Inbound {
     found
 }
 
+fn two_that_receive(exchange: &Arc<Exchange>) -> [thread::JoinHandle<Inbound>; 2] {
+    let receivers = Arc::new(Receivers::default());
+    [(); 2].map(|()| {
+        let (receivers, exchange) = (receivers.clone(), exchange.clone());
+        thread::spawn(move || receive(&receivers, &exchange))
+    })
+}
+
 /// The peer leaves: all that wait for it hear of it, also one that begins to wait just then.
 #[test]
 fn all_hear_that_the_peer_left() {
     explore(|| {
-        let (receivers, exchange) = (Arc::new(Receivers::default()), Exchange::without_body());
-        let tasks = [(); 2].map(|()| {
-            let (receivers, exchange) = (receivers.clone(), exchange.clone());
-            thread::spawn(move || receive(&receivers, &exchange))
-        });
+        let exchange = Exchange::without_body();
+        let tasks = two_that_receive(&exchange);
         exchange.close(CloseReason::Disconnected);
         for task in tasks {
             assert_eq!(task.join().unwrap(), Inbound::Closed(CloseReason::Disconnected));
@@ -38,11 +43,8 @@ fn all_hear_that_the_peer_left() {
 #[test]
 fn each_gets_a_piece() {
     explore(|| {
-        let (receivers, exchange) = (Arc::new(Receivers::default()), Exchange::with_body());
-        let tasks = [(); 2].map(|()| {
-            let (receivers, exchange) = (receivers.clone(), exchange.clone());
-            thread::spawn(move || receive(&receivers, &exchange))
-        });
+        let exchange = Exchange::with_body();
+        let tasks = two_that_receive(&exchange);
         exchange.offer_body(Bytes::from_static(b"a"));
         exchange.offer_body(Bytes::from_static(b"b"));
         let mut found = tasks.map(|task| match task.join().unwrap() {
