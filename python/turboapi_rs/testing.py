@@ -81,16 +81,16 @@ class LiveServer:
 
     def start(self) -> LiveServer:
         """Start serving. After `stop` it may be started again."""
-        is_first = self._starting.acquire(blocking=False)
+        if not self._starting.acquire(blocking=False):
+            raise RuntimeError("the server was started already")
         try:
-            if not is_first or (self._serving is not None and not self._serving.has_ended):
+            if self._serving is not None and not self._serving.has_ended:
                 raise RuntimeError("the server was started already")
             serving = make_serving(self.app, self.config)
             serving.start()
             self._serving = serving
         finally:
-            if is_first:
-                self._starting.release()
+            self._starting.release()
         return self
 
     def stop(self) -> None:
