@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use turboapi::asgi::TrustedProxies;
 use turboapi::bytes_ext::OutBuf;
-use turboapi::dispatch::{AppFactory, PyService, Table, Thresholds};
+use turboapi::dispatch::{AppFactory, FormLimits, PyService, Table, Thresholds};
 use turboapi::isolated::{IsolatedFactory, Settings, Source};
 use turboapi::service::{
     Ends, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory, WorkerContext,
@@ -56,6 +56,7 @@ fn isolated(target: &str, threads: usize) -> IsolatedFactory {
         root_path: String::new(),
         proxies: TrustedProxies::parse(""),
         lifespan: "off".to_owned(),
+        forms: FormLimits::default(),
         thresholds: Thresholds::default(),
     };
     IsolatedFactory::new(source, threads, no_parameters, settings)

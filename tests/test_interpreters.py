@@ -26,7 +26,7 @@ from tests.support.wire import Connection, answers_to, closing, request_bytes
 SOON = 60.0
 """Seconds that a loaded machine gets for what takes a moment."""
 
-APPS = [REPO / "tests" / "support" / f"{name}.py" for name in ("apart", "hosted", "starred")]
+APPS = [REPO / "tests" / "support" / f"{name}.py" for name in ("apart", "hosted", "starred", "uploaded")]
 
 
 @pytest.fixture
@@ -284,6 +284,75 @@ def test_asgi_application_of_each_kind(folder, target, factory):
         assert ask(live.port, request_bytes("POST", "/whole", body=b"abc")).endswith(b"\r\n\r\nabc")
 
 
+@pytest.fixture
+def uploads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServer]:
+    monkeypatch.setenv("TURBOAPI_TEST_LOG", str(folder / "log"))
+    with start(folder, target="uploaded:server", max_form_field=1000) as live:
+        yield live
+
+
+def noted(folder: Path) -> list[str]:
+    log = folder / "log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.mark.parametrize("path", ["/pieces", "/pieces/sync"])
+def test_piece_of_a_body_is_passed_on_before_it_is_whole(uploads, folder, path):
+    with Connection(("127.0.0.1", uploads.port)) as connection:
+        connection.send(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\none".encode())
+        until(lambda: noted(folder) == ["took 3"])
+        connection.send(b"tw")
+        answer = json.loads(connection.read_answer("POST").body)
+    assert (answer["size"], noted(folder)) == (5, ["took 3", "took 5"])
+
+
+@pytest.mark.parametrize("path", ["/left", "/left/sync"])
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_handler_that_takes_a_body_is_told_that_its_client_left(uploads, folder, path, how):
+    connection = Connection(("127.0.0.1", uploads.port))
+    connection.send(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\none".encode())
+    until(lambda: noted(folder) == ["asked"])
+    getattr(connection, how)()
+    until(lambda: noted(folder) == ["asked", "ConnectionResetError"])
+    assert not [file for file in folder.iterdir() if file.name.startswith("saved")]
+
+
+def test_second_task_at_a_body_is_refused(uploads, folder):
+    with Connection(("127.0.0.1", uploads.port)) as connection:
+        connection.send(b"POST /tasks HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n")
+        until(lambda: noted(folder) == ["asked"])
+        connection.send(b"one")
+        connection.send(b"tw")
+        refused, *pieces = json.loads(connection.read_answer("POST").body)
+    assert "another task or thread" in refused
+    assert "".join(pieces) == "onetw"
+
+
+def test_form_limits_are_told_to_each_interpreter(uploads):
+    field = ("Content-Type", "multipart/form-data; boundary=b")
+    body = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + b"x" * 1001 + b"\r\n--b--\r\n"
+    for _ in range(4):
+        answer = ask(uploads.port, request_bytes("POST", "/form", headers=[field], body=body))
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"max_form_field" in answer
+
+
+def test_interpreter_ends_while_a_body_is_taken(folder, monkeypatch):
+    monkeypatch.setenv("TURBOAPI_TEST_LOG", str(folder / "log"))
+    paths = ["/pieces", "/pieces/sync", "/left", "/left/sync"]
+    with contextlib.ExitStack() as stack:
+        with start(folder, target="uploaded:server", drain_grace=0.2) as live:
+            for count, path in enumerate(paths, 1):
+                connection = stack.enter_context(Connection(("127.0.0.1", live.port)))
+                connection.send(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\none".encode())
+                until(lambda count=count: len(noted(folder)) >= count)
+        assert living() == 1
+    ends = noted(folder)[len(paths) :]
+    # A coroutine may hear of the end of its loop first.
+    assert set(ends) <= {"ConnectionResetError", "CancelledError"}, ends
+    assert len(ends) == 2
+
+
 def test_folder_of_files_is_served_as_elsewhere(folder):
     (folder / "filed.py").write_text(
         "import pathlib\nfrom turboapi_rs import Server\nserver = Server()\n"
@@ -330,11 +399,6 @@ REFUSED = {
         "_pydantic_core (imported by pydantic_core) refuses: use isolation 'processes', or 'shared'",
     ),
     "fast": ("from fastapi import FastAPI; server = FastAPI()", "refuses: use isolation 'processes', or 'shared'"),
-    "uploads": (
-        "from turboapi_rs import Server, Upload\nserver = Server()\nasync def take(upload: Upload): ...\n"
-        "server.route('POST', '/', take)",
-        "reads bodies whole, and uploads.take (POST /) takes an Upload: use isolation 'processes', or 'shared'",
-    ),
     "folders": (
         "from turboapi_rs import Server\nserver = Server()\nserver.static_files('/static', 'absent')",
         "No such file or directory",

@@ -26,6 +26,8 @@ from turboapi_rs.testing import LiveServer
 
 from tests.support import golden
 from tests.support.apart import VALUES
+from tests.support.bodies import BOUNDARY, multipart_body
+from tests.support.bodies import Upload as File
 from tests.support.command import REPO, Command
 from tests.support.wire import answers_to, chunked, closing, request_bytes
 
@@ -155,8 +157,43 @@ STARLETTE = [
     request_bytes("GET", "/state/"),
 ]
 
-HOSTED = {"hosted": [closing(request) for request in ASGI], "starred": [closing(request) for request in STARLETTE]}
-"""What each ASGI application is asked."""
+MULTIPART = ("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+FORM = multipart_body([("a", "1"), ("\u00e9", "\u20ac"), ("f", File("n.bin", "x" * 2_000_000, "x/y")), ("a", "")])  # type: ignore[arg-type]
+TAKEN = [b"", b"short", b"\xff" * 1_000_000 + b"end"]
+
+UPLOADS = [
+    *[
+        request_bytes("POST", f"/{way}", body=body)
+        for way in ("pieces", "pieces/sync", "save", "save/sync")
+        for body in TAKEN
+    ],
+    *[
+        request_bytes("POST", f"/{way}", body=b"some text")
+        for way in ("read", "read/sync", "twice", "twice/sync", "back")
+    ],
+    *[
+        request_bytes("POST", f"/{way}", body=b"some text")
+        for way in ("wrong-way", "thread", "threads", "raises", "skipped")
+    ],
+    request_bytes("POST", "/read", headers=[("Transfer-Encoding", "chunked")], body=chunked(b"abc", b"def")),
+    request_bytes("POST", "/read/sync", headers=[("Expect", "100-continue")], body=b"after all"),
+    request_bytes("POST", "/skipped", headers=[("Expect", "100-continue")]),
+    request_bytes("POST", "/save/nowhere", body=b"x"),
+    request_bytes("POST", "/save/wrong", body=b"x"),
+    request_bytes("POST", "/named/%C3%A9?n=2", headers=[("X-Text", "\u00e9")], body=b"abc"),
+    request_bytes("POST", "/named/x?n=x", body=b"abc"),
+    request_bytes("POST", "/read", headers=[("Content-Length", "99999999999")]),
+    *[request_bytes("POST", f"/form{way}", headers=[MULTIPART], body=FORM) for way in ("", "/sync", "/caught")],
+    *[request_bytes("POST", f"/form{way}", headers=[MULTIPART], body=FORM[:-9]) for way in ("", "/sync", "/caught")],
+    *[request_bytes("POST", f"/form{way}", body=b"x") for way in ("", "/sync", "/caught")],
+]
+
+OTHERS = {
+    "asgi_hosted": ("hosted:app", [closing(request) for request in ASGI]),
+    "asgi_starred": ("starred:app", [closing(request) for request in STARLETTE]),
+    "uploads": ("uploaded:server", [closing(request) for request in UPLOADS]),
+}
+"""The other applications, and what they are asked."""
 
 PIPELINED = [request for request in REQUESTS[:6] + REQUESTS[9:16] if not request.startswith(b"HEAD")]
 BATCH = b"".join([*PIPELINED, closing(request_bytes("GET", "/health"))])
@@ -210,7 +247,7 @@ def folder_for(driver: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if driver == "uring" and (refusal := build_info()["uring_refusal"]):
         pytest.skip(f"io_uring is refused here: {refusal}")
     folder = tmp_path_factory.mktemp("apart")
-    for name in ("apart", "hosted", "starred"):
+    for name in ("apart", "hosted", "starred", "uploaded"):
         shutil.copy(REPO / "tests" / "support" / f"{name}.py", folder)
         # Of another test's folder, where it is served in this process.
         sys.modules.pop(name, None)
@@ -256,13 +293,13 @@ def test_same_bytes_in_one_pipelined_batch(found):
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-@pytest.mark.parametrize("name", HOSTED)
-def test_asgi_applications_give_the_same_bytes(name, driver, tmp_path_factory):
-    folder, requests = folder_for(driver, tmp_path_factory), HOSTED[name]
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_applications_give_the_same_bytes(name, driver, tmp_path_factory):
+    folder, (target, requests) = folder_for(driver, tmp_path_factory), OTHERS[name]
     for mode, serving in MODES.items():
-        with serving(f"{name}:app", folder, driver) as port:
+        with serving(target, folder, driver) as port:
             answers = [answers_to(port, request) for request in requests]
-        golden.assert_agrees(f"asgi_{name}.txt", zip(requests, answers, strict=True), f"{mode}, {driver}")
+        golden.assert_agrees(f"{name}.txt", zip(requests, answers, strict=True), f"{mode}, {driver}")
 
 
 ALIKE = [

@@ -52,7 +52,7 @@ pub fn live(py: Python<'_>, table: Table) -> Arc<LiveApp> {
         context: BaseContext::capture(py).expect("a context"),
         home: Arc::default(),
         draining: Arc::default(),
-        request_class: None,
+        plain: None,
         middleware: None,
         forms: FormLimits::default(),
     })

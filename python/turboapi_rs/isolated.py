@@ -14,13 +14,13 @@ import os
 import re
 import sys
 import types
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 if TYPE_CHECKING:
     from turboapi_rs.raw_routes import StaticSpec
 
-__all__ = ["CoreServer", "Request", "load"]
+__all__ = ["CoreServer", "FormError", "Request", "Upload", "load"]
 
 
 class ConfigError(ValueError):
@@ -91,8 +91,42 @@ class Request:
         return f"<Request {self.method} {self._target}>"
 
 
+class FormError(ValueError):
+    """A form is broken or passes a limit: the native class's likeness."""
+
+
 class Upload:
-    """A body as it arrives: the native class's name alone. A route that asks for one is refused."""
+    """A body as it arrives: the native class's likeness."""
+
+    __slots__ = ("_anext", "_next", "form", "read", "request", "save_to")
+
+    def __init__(
+        self,
+        request: Request,
+        take_next: Callable[[], bytes],
+        take_anext: Callable[[], Awaitable[bytes]],
+        read: Callable[[], Any],
+        save_to: Callable[[str | os.PathLike[str]], Any],
+        form: Callable[[], Any],
+    ) -> None:
+        self.request = request
+        self._next = take_next
+        self._anext = take_anext
+        self.read = read
+        self.save_to = save_to
+        self.form = form
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._next()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._anext()
 
 
 class CoreServer:
@@ -120,7 +154,7 @@ class CoreServer:
 
 def _stand_in() -> types.ModuleType:
     module = types.ModuleType("turboapi_rs._core", "What there is of the native half in a worker's interpreter.")
-    for thing in (ConfigError, StartupError, Request, Upload, CoreServer):
+    for thing in (ConfigError, StartupError, FormError, Request, Upload, CoreServer):
         setattr(module, thing.__name__, thing)
     module.__getattr__ = _absent  # type: ignore[method-assign]
     return module
@@ -136,9 +170,11 @@ def _absent(name: str) -> Any:
     return refuse
 
 
-Loaded = tuple[str | None, list[Any], list[Any], list[Any], type, Any]
-"""Why an application cannot be served here (or None), its routes, its static responses, its folders of files, the class
-of its requests; the application itself, if it is an ASGI one."""
+Loaded = tuple[str | None, list[Any], list[Any], list[Any], tuple[type[Request], type[Upload]], Any]
+"""Why an application cannot be served here (or None), its routes, its static responses, its folders of files, the
+classes of its requests and of their bodies; the application itself, if it is an ASGI one."""
+
+CLASSES = (Request, Upload)
 
 
 def load(target: str, app_dir: str, factory: bool) -> Loaded:
@@ -154,20 +190,13 @@ def load(target: str, app_dir: str, factory: bool) -> Loaded:
     except AppNotFound as error:
         return _refused(_refusing_module(error) or str(error))
     if not isinstance(app, Server):
-        return None, [], [], [], Request, as_asgi3(app)
+        return None, [], [], [], CLASSES, as_asgi3(app)
     app.install(core)  # type: ignore[arg-type]
-    for method, path, _, name, params, _, _ in core.routes:
-        if any(param[0] == "upload" for param in params):
-            reason = (
-                f"isolation: 'interpreters' reads bodies whole, and {name} ({method} {path}) takes an Upload: "
-                "use isolation 'processes', or 'shared'"
-            )
-            return _refused(reason)
-    return None, core.routes, core.static, core.folders, Request, None
+    return None, core.routes, core.static, core.folders, CLASSES, None
 
 
 def _refused(reason: str) -> Loaded:
-    return reason, [], [], [], Request, None
+    return reason, [], [], [], CLASSES, None
 
 
 def leave() -> None:

@@ -27,6 +27,22 @@ pub enum LoopPlacement {
     PerWorker,
 }
 
+/// The classes of `turboapi_rs.isolated`.
+pub struct PlainClasses {
+    /// Of a whole request.
+    pub request: Held<PyAny>,
+    /// Of a body as it arrives.
+    pub upload: Held<PyAny>,
+}
+
+impl PlainClasses {
+    /// The same classes, once more.
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        let PlainClasses { request, upload } = self;
+        PlainClasses { request: Held::new(request.clone_ref(py)), upload: Held::new(upload.clone_ref(py)) }
+    }
+}
+
 /// What all workers share. Built on the main thread, then only read.
 pub struct App {
     /// Raw routes and static responses.
@@ -47,9 +63,8 @@ pub struct App {
     pub home: Arc<LoopHandle>,
     /// The drain has begun.
     pub draining: Arc<AtomicBool>,
-    /// What handlers are given for a request, where the extension's own class must not be used: the class of
-    /// `turboapi_rs.isolated`.
-    pub request_class: Option<Held<PyAny>>,
+    /// What handlers are given, where the extension's own classes must not be used.
+    pub plain: Option<PlainClasses>,
     /// What an uploaded form may be.
     pub forms: FormLimits,
     /// Runs around compiled routes.

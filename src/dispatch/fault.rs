@@ -38,7 +38,7 @@ impl Fault {
     /// Ends the response of a handler: a form that it let be refused is a 400 or a 413, all else is logged and a 500.
     pub fn end(&self, py: Python<'_>, exchange: &Exchange, handler: &str, request: &str) {
         let refused = match self {
-            Fault::Raised(raised) => super::upload::refusal(py, raised),
+            Fault::Raised(raised) => super::intake::refusal(py, raised),
             Fault::Result(_) => None,
         };
         let Some((status, reason)) = refused else {

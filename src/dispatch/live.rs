@@ -10,7 +10,6 @@ use super::app::App;
 use super::latest::Latest;
 use super::local::{own_handlers, Local};
 use super::plan::Table;
-use crate::interp::Held;
 use crate::static_cache::StaticResponse;
 use pyo3::prelude::*;
 use std::rc::Rc;
@@ -73,7 +72,7 @@ impl App {
             context: self.context.copy_for_worker(py)?,
             home: self.home.clone(),
             draining: self.draining.clone(),
-            request_class: self.request_class.as_ref().map(|class| Held::new(class.clone_ref(py))),
+            plain: self.plain.as_ref().map(|classes| classes.clone_ref(py)),
             forms: self.forms,
             middleware: self.middleware.clone(),
         })

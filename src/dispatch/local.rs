@@ -75,9 +75,9 @@ impl Local {
         let home = if has_home {
             let handle = if worker.worker == 0 { app.home.clone() } else { Arc::default() };
             // Of the native classes none is used where the extension was not loaded.
-            let offload = app.request_class.is_none().then(|| worker.offload.clone());
+            let offload = app.plain.is_none().then(|| worker.offload.clone());
             let home = HomeLoop::make(py, handle, app.context.copy_for_worker(py)?, offload)?;
-            if worker.worker == 0 && app.request_class.is_none() {
+            if worker.worker == 0 && app.plain.is_none() {
                 app.home.stand_in.announce(py, &home.event_loop(py))?;
             }
             Some(home)

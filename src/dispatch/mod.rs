@@ -15,6 +15,7 @@ mod earned;
 mod fault;
 mod file_route;
 mod form;
+mod intake;
 mod latest;
 mod live;
 mod local;
@@ -40,7 +41,7 @@ mod turns;
 mod upload;
 mod watch;
 
-pub use app::{App, LoopPlacement};
+pub use app::{App, LoopPlacement, PlainClasses};
 pub use call_plan::spec_from;
 pub use declared::{open_folder, render_static, StaticSpec};
 pub use earned::{Earned, Pin, RouteState, Thresholds};

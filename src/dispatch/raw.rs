@@ -4,23 +4,23 @@
 //! Does not own: the arguments' conversion (`bind`), coroutines and streams (`coroutine`, `stream`), call plans.
 //! Rule: a handler is called by the worker that owns the object; on the pool, the one that was registered is.
 
-use super::app::App;
+use super::app::{App, PlainClasses};
 use super::bind::{self, PathParams, Value};
 use super::coroutine;
 use super::fault::{self, Fault};
+use super::intake::Intake;
 use super::local::{describe, Local};
 use super::onward;
 use super::plan::RouteSpec;
 use super::reply::{classify, Classified};
 use super::request_object::RequestObject;
 use super::stream::Origin;
-use super::upload::Upload;
+use super::upload::{self, Upload};
 use crate::http1::RequestHead;
 use crate::interp;
 use crate::pyclasses::Request as PyRequest;
 use crate::service::{Exchange, Offload, Outcome, Reply, Request, RequestBody};
 use bytes::Bytes;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -234,13 +234,13 @@ impl Call<'_> {
 
     fn upload<'py>(&self, py: Python<'py>, exchange: &Arc<Exchange>) -> PyResult<Bound<'py, PyAny>> {
         let (app, request) = (self.app, self.request);
-        if app.request_class.is_some() {
-            return Err(PyRuntimeError::new_err("an Upload is not there in an interpreter of its own"));
-        }
-        let head = Py::new(py, PyRequest::new(request, Bytes::new(), self.path, Some(exchange)))?;
+        let head = PyRequest::new(request, Bytes::new(), self.path, Some(exchange));
         let content_type = request.head.field(b"content-type").unwrap_or_default().to_vec();
-        let upload = Upload::new(head, content_type, exchange.clone(), self.offload.clone(), app.forms);
-        Ok(Bound::new(py, upload)?.into_any())
+        let intake = Intake::new(content_type, exchange.clone(), self.offload.clone(), app.forms);
+        if let Some(PlainClasses { request, upload }) = &app.plain {
+            return upload::plain(upload.bind(py), head.plain(request.bind(py))?, intake);
+        }
+        Ok(Bound::new(py, Upload::new(Py::new(py, head)?, intake))?.into_any())
     }
 }
 

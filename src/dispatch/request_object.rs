@@ -36,8 +36,8 @@ impl<'py> RequestObject<'py> {
             return Ok(made.clone());
         }
         let native = PyRequest::new(request, body.clone(), path, exchange);
-        let made = match &app.request_class {
-            Some(class) => native.plain(class.bind(py))?,
+        let made = match &app.plain {
+            Some(classes) => native.plain(classes.request.bind(py))?,
             None => Bound::new(py, native)?.into_any(),
         };
         Ok(self.0.get_or_init(|| made).clone())
@@ -49,7 +49,7 @@ impl<'py> RequestObject<'py> {
     /// Python's own.
     pub fn answered_through(&self, app: &App, exchange: &Arc<Exchange>) -> Result<(), Fault> {
         let Some(made) = self.0.get() else { return Ok(()) };
-        if app.request_class.is_some() {
+        if app.plain.is_some() {
             return plain_answered_through(made, exchange).map_err(Fault::Raised);
         }
         if let Ok(native) = made.cast::<PyRequest>() {

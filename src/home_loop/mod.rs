@@ -274,6 +274,16 @@ impl HomeLoop {
         Ok(future)
     }
 
+    /// An awaitable that raises `error`.
+    ///
+    /// # Errors
+    /// asyncio's own.
+    pub fn failed_with<'py>(&self, py: Python<'py>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+        let future = self.future(py)?;
+        future.call_method1(name!(py, "set_exception"), (error.into_value(py),))?;
+        Ok(future)
+    }
+
     /// An awaitable that is done when `poll` is ready. Polled at once, then after each wake.
     ///
     /// # Errors

@@ -9,8 +9,8 @@
 
 use crate::asgi::TrustedProxies;
 use crate::dispatch::{
-    open_folder, render_static, App, AppFactory, Earned, FileOptions, LiveApp, LoopPlacement, Param, Pin,
-    PyService, RouteSpec, StaticSpec, Table, Thresholds,
+    open_folder, render_static, App, AppFactory, Earned, FileOptions, FormLimits, LiveApp, LoopPlacement,
+    Param, Pin, PlainClasses, PyService, RouteSpec, StaticSpec, Table, Thresholds,
 };
 use crate::interp::{self, BaseContext, Held, OwnInterpreter};
 use crate::service::{ServiceFactory, WorkerContext};
@@ -44,6 +44,8 @@ pub struct Settings {
     pub proxies: TrustedProxies,
     /// `auto`, `on` or `off`.
     pub lifespan: String,
+    /// What an uploaded form may be.
+    pub forms: FormLimits,
     /// When plain functions of raw routes run on the worker.
     pub thresholds: Thresholds,
 }
@@ -150,7 +152,7 @@ impl IsolatedFactory {
         })
     }
 
-    /// What `turboapi_rs.isolated.load` gives: an error line, routes, static responses, folders, the class of requests,
+    /// What `turboapi_rs.isolated.load` gives: an error line, routes, static responses, folders, the plain classes,
     /// the ASGI application.
     fn app(&self, py: Python<'_>, loaded: &Bound<'_, PyTuple>) -> PyResult<App> {
         let refusal = loaded.get_item(0)?;
@@ -167,7 +169,7 @@ impl IsolatedFactory {
         for folder in loaded.get_item(3)?.cast::<PyList>()? {
             add_folder(&mut table, folder.cast::<PyTuple>()?)?;
         }
-        let asgi = loaded.get_item(5)?;
+        let (classes, asgi) = (loaded.get_item(4)?, loaded.get_item(5)?);
         Ok(App {
             table,
             asgi: (!asgi.is_none()).then(|| Held::new(asgi.unbind())),
@@ -178,8 +180,11 @@ impl IsolatedFactory {
             context: BaseContext::capture(py)?,
             home: Arc::default(),
             draining: Arc::default(),
-            forms: crate::dispatch::FormLimits::default(),
-            request_class: Some(Held::new(loaded.get_item(4)?.unbind())),
+            forms: self.settings.forms,
+            plain: Some(PlainClasses {
+                request: Held::new(classes.get_item(0)?.unbind()),
+                upload: Held::new(classes.get_item(1)?.unbind()),
+            }),
             middleware: None,
         })
     }

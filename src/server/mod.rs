@@ -319,7 +319,7 @@ impl CoreServer {
             context: BaseContext::capture(py)?,
             home: Arc::default(),
             draining: Arc::default(),
-            request_class: None,
+            plain: None,
             forms: self.forms,
             middleware: self.middleware.lock().clone(),
         };
@@ -335,6 +335,7 @@ impl CoreServer {
                     root_path: app.root_path,
                     proxies: app.proxies,
                     lifespan: app.lifespan,
+                    forms: app.forms,
                     thresholds: self.thresholds,
                 };
                 // What PyO3 makes when it first looks at an exception is made here, in the main interpreter.

@@ -167,6 +167,38 @@ def test_body_is_taken_once(live, connect, kind):
     assert seen.next() == []
 
 
+@pytest.mark.parametrize("data", [b"", b"abc", DATA], ids=["empty", "short", "long"])
+def test_what_is_left_of_a_body_is_the_same_however_it_came(live, connect, kind, data, tmp_path):
+    """A body that came in one piece has nothing left after the first: that is no error, and the same as at its end."""
+
+    async def on_async(upload: Upload):
+        if upload.request.header("x-save"):
+            taken = [piece async for piece in upload]
+            return [sum(map(len, taken)), await upload.save_to(tmp_path / "rest")]
+        first = [await anext(upload, b"")]
+        first.append(await upload.read())
+        with pytest.raises(RuntimeError, match="taken already"):
+            await upload.read()
+        assert [piece async for piece in upload] == []
+        return 200, "text/plain", b"".join(first)
+
+    def on_sync(upload: Upload):
+        if upload.request.header("x-save"):
+            taken = list(upload)
+            return [sum(map(len, taken)), upload.save_to(tmp_path / "rest")]
+        first = [next(upload, b"")]
+        first.append(upload.read())
+        with pytest.raises(RuntimeError, match="taken already"):
+            upload.read()
+        assert list(upload) == []
+        return 200, "text/plain", b"".join(first)
+
+    connection = connect(live(handlers(kind, on_async, on_sync)))
+    assert connection.exchange(post(data), "POST").body == data
+    assert connection.exchange(post(data, ("x-save", "1")), "POST").body == b"[%d,0]" % len(data)
+    assert (tmp_path / "rest").read_bytes() == b""
+
+
 def form_of(*parts: bytes) -> bytes:
     return b"".join(b"--b\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--b--\r\n"
 

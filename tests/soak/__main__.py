@@ -41,6 +41,8 @@ RSS_MIB = 16.0
 """Memory that a process may have more at the end than after the warm-up: heaps settle, and tear."""
 
 _JSON = [("Content-Type", "application/json")]
+_CHUNKED = [("Transfer-Encoding", "chunked")]
+_MULTIPART = [("Content-Type", "multipart/form-data; boundary=b")]
 _FORM = (
     b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nsome\r\n'
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"z" * 500 + b"\r\n--b--\r\n"
@@ -58,18 +60,26 @@ RAW = [
     request_bytes("GET", "/at-once"),
     request_bytes("GET", "/stream"),
     request_bytes("GET", "/stream-later"),
+    request_bytes("GET", "/away"),
+    request_bytes("GET", "/awaitable"),
+    request_bytes("POST", "/taken", body=b"y" * 1000),
+    request_bytes("POST", "/taken/away", headers=_CHUNKED, body=b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"),
+    request_bytes("POST", "/taken/away", body=b"y" * 1000),
+    request_bytes("POST", "/form", headers=_MULTIPART, body=_FORM),
+    request_bytes("POST", "/form", headers=_MULTIPART, body=_FORM[:-9]),
+    request_bytes("POST", "/form/refused", body=b"y"),
     request_bytes("GET", "/raises"),
     request_bytes("GET", "/wrong"),
     request_bytes("GET", "/static"),
+    request_bytes("GET", "/files/__init__.py"),
+    request_bytes("GET", "/files/absent"),
     request_bytes("GET", "/nowhere"),
     request_bytes("HEAD", "/dict"),
 ]
 ASGI = [
     request_bytes("GET", "/at_once"),
     request_bytes("POST", "/echo", body=b"y" * 1000),
-    request_bytes(
-        "POST", "/echo", headers=[("Transfer-Encoding", "chunked")], body=b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
-    ),
+    request_bytes("POST", "/echo", headers=_CHUNKED, body=b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"),
     request_bytes("GET", "/late"),
     request_bytes("GET", "/stream"),
     request_bytes("GET", "/watched"),
@@ -88,7 +98,7 @@ FASTAPI = [
     request_bytes("GET", "/who"),
     request_bytes("GET", "/refused"),
     request_bytes("GET", "/tasks"),
-    request_bytes("POST", "/form", headers=[("Content-Type", "multipart/form-data; boundary=b")], body=_FORM),
+    request_bytes("POST", "/form", headers=_MULTIPART, body=_FORM),
     request_bytes("GET", "/text"),
     request_bytes("GET", "/stream"),
     request_bytes("GET", "/events"),

@@ -13,9 +13,10 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from turboapi_rs import RawRequest, Server
+from turboapi_rs import FormError, RawRequest, Server, Upload, blocking
 
 SHARED_DICT = {"message": "Hello World", "rows": [{"n": number, "even": number % 2 == 0} for number in range(10)]}
 SHARED_BYTES = b"x" * 5000
@@ -99,6 +100,35 @@ def _make() -> Server:
 
         return 200, "text/plain", b"", pieces(), SHARED_HEADERS
 
+    @route("GET", "/away")
+    @blocking
+    def away() -> Any:
+        return SHARED_DICT
+
+    @route("GET", "/awaitable")
+    def awaitable() -> Any:
+        return later()
+
+    @route("POST", "/taken")
+    async def taken(upload: Upload) -> Any:
+        return 200, "text/plain", b"".join([piece async for piece in upload])
+
+    @route("POST", "/taken/away")
+    def taken_away(upload: Upload) -> Any:
+        return 200, "text/plain", b"".join(upload)
+
+    @route("POST", "/form")
+    async def form(upload: Upload) -> Any:
+        with await upload.form() as found:
+            return [[name, value if isinstance(value, str) else value.size] for name, value in found]
+
+    @route("POST", "/form/refused")
+    async def form_refused(upload: Upload) -> Any:
+        try:
+            await upload.form()
+        except FormError as error:
+            return error.args
+
     @route("GET", "/raises")
     def raises() -> Any:
         raise ValueError(SHARED_DICT)
@@ -108,6 +138,7 @@ def _make() -> Server:
         return object()
 
     made.static_response("/static", "static")
+    made.static_files("/files", Path(__file__).parent)
     made.route("GET", "/counts", lambda: counts(watched, world()))
     return made
 
