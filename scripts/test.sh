@@ -7,8 +7,8 @@
 #   TURBOAPI_TEST_PATHS    what the Python tests are run on (default: all of them)
 #   TURBOAPI_FUZZ_SECONDS  for each fuzz target; 0: none
 #   TURBOAPI_TEST_STEPS    lint rust python isolation fuzz: what to run (default: all but isolation, which the whole matrix
-#                          adds: tests of applications that a string names, once more in the other isolations, on the
-#                          drivers of the legs); rust-with-python, fuzz-with-python: of these two, what holds an
+#                          adds: parity and tests of applications that a string names once more in processes, and those
+#                          of raw and plain ASGI applications in interpreters of their own, on the drivers of the legs); rust-with-python, fuzz-with-python: of these two, what holds an
 #                          interpreter
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -104,7 +104,9 @@ if wants isolation; then
     leg=(TURBOAPI_TEST_DRIVER="$driver" TURBOAPI_TEST_WORKERS=2 "$python" -m pytest -m "not once")
     step "isolation processes, driver $driver" env TURBOAPI_TEST_ISOLATION=processes "${leg[@]}" \
       tests/parity/test_parity.py tests/apps/test_{datasette,django,fullstack}.py tests/asgi/test_drain.py tests/test_shutdown.py
-    step "isolation interpreters, driver $driver" env TURBOAPI_TEST_ISOLATION=interpreters "${leg[@]}" tests/test_shutdown.py
+    step "isolation interpreters, driver $driver" env TURBOAPI_TEST_ISOLATION=interpreters "${leg[@]}" \
+      -m "not once and not in_memory" tests/test_{shutdown,dispatch,limits,bad_input}.py \
+      tests/asgi/test_{scope,send,receive,receivers,faults,concurrency,loop}.py tests/files
   done
 fi
 

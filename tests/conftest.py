@@ -1,8 +1,9 @@
 """What every test may use: servers on the driver and with the workers that this run is about.
 
 Rule: `TURBOAPI_TEST_DRIVER` (auto, uring, epoll) and `TURBOAPI_TEST_WORKERS` (1, 2, ...) choose what `live` starts, so
-that one suite runs over all of them. A server ends with its test. `TURBOAPI_TEST_ISOLATION` (shared, processes) is for tests
-of applications that are named by a string alone (`scripts/test.sh isolation` says which): `live` serves objects of the tests.
+that one suite runs over all of them. A server ends with its test. `TURBOAPI_TEST_ISOLATION` is for some tests alone, which
+`scripts/test.sh isolation` names: `processes` for those of applications that are named by a string, `interpreters` also for
+those whose applications can be carried into another interpreter (`tests.support.carried`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from turboapi_rs.loading import AppTarget
 from turboapi_rs.testing import LiveServer
 
+from tests.support import carried
 from tests.support.wire import Connection
 
 DRIVER = os.environ.get("TURBOAPI_TEST_DRIVER", "auto")
@@ -28,6 +33,7 @@ COMMAND_OPTIONS = ("--driver", DRIVER, "--workers", str(WORKERS), "--isolation",
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "once: independent of driver and workers; one leg of the matrix runs it")
+    config.addinivalue_line("markers", "in_memory: looks into its application's memory, or that into the test's")
     # A shell starts what it puts in the background with SIGINT ignored, and the servers that we start would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,6 +64,10 @@ ALONE = {
     "tests/test_docs.py": "doctest replaces sys.stdout",
     "tests/test_interpreters.py::test_each_worker_has": "counts the interpreters of the process",
     "tests/test_interpreters.py::test_interpreters_end": "counts the interpreters of the process",
+    "tests/test_interpreters.py::test_interpreter_ends_while": "counts the interpreters of the process",
+    "tests/test_interpreters.py::test_piece_of_a_body": "reads the log of its fixture",
+    "tests/test_interpreters.py::test_handler_that_takes": "reads the log of its fixture",
+    "tests/test_interpreters.py::test_second_task": "reads the log of its fixture",
     "tests/middleware/test_served.py": "asks two child processes, over one pipe each",
     "tests/parity/test_parity.py": "asks two child processes, over one pipe each",
     "tests/freethreading/": "starts its own threads, and counts what all of them leave",
@@ -78,12 +88,20 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture
-def live() -> Iterator[Callable[..., LiveServer]]:
+def live(request: pytest.FixtureRequest) -> Iterator[Callable[..., LiveServer]]:
     """Start servers; each ends with the test."""
     with contextlib.ExitStack() as stack:
+        carriers: list[carried.Carrier] = []
+        if ISOLATION == "interpreters":
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            carriers.append(stack.enter_context(carried.Carrier(request.module, folder)))
 
         def start(app: Any, **settings: Any) -> LiveServer:
             settings = {"driver": DRIVER, "workers": WORKERS, **settings}
+            for carrier in carriers:
+                carrier.carry(app)
+                app = AppTarget(carried.TARGET)
+                settings["isolation"] = ISOLATION
             return stack.enter_context(LiveServer(app, **settings))
 
         yield start

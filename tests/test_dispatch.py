@@ -112,6 +112,7 @@ def test_handler_that_raises_is_500_and_one_log_line_names_it(live, connect, cap
     assert "broken" in log
 
 
+@pytest.mark.in_memory
 def test_circular_and_too_deep_values_are_500(live, connect):
     circular: list = []
     circular.append(circular)
@@ -122,6 +123,7 @@ def test_circular_and_too_deep_values_are_500(live, connect):
     assert answer_of(live, connect, lambda: deep).status == 500
 
 
+@pytest.mark.in_memory
 def test_loop_still_runs_after_a_stream_has_been_started_in_its_step(live, connect):
     """Starting the stream's task took the running loop away from whatever came after it in the same step."""
     seen = []
@@ -336,6 +338,7 @@ def wants_complex(x: complex):
 # Where handlers run.
 
 
+@pytest.mark.in_memory
 def test_async_handler_waits_on_the_home_loop(live, connect):
     server = Server()
     threads = set()
@@ -375,6 +378,7 @@ def test_slow_async_handlers_wait_side_by_side(live, connect):
     assert time.monotonic() - started < 2.0
 
 
+@pytest.mark.in_memory
 def test_context_is_fresh_in_every_request(live, connect):
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
     server = Server()

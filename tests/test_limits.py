@@ -79,6 +79,7 @@ def test_broken_request_gets_its_status_and_a_close_and_never_reaches_python(liv
     assert calls == []
 
 
+@pytest.mark.in_memory
 def test_body_at_the_limit_is_taken_and_0_is_unlimited(live, connect):
     server, calls = counting()
     connection = connect(live(server, max_body=1000))

@@ -7,6 +7,8 @@ import contextvars
 import threading
 import time
 
+import pytest
+
 from tests.asgi.apps import answer, http, read_body
 from tests.support.wire import Connection, request_bytes
 
@@ -49,6 +51,7 @@ def test_all_run_on_the_loop_of_the_lifespan(live, connect):
         assert connect(server).exchange(GET).status == 200
 
 
+@pytest.mark.in_memory
 def test_context_is_fresh_for_each_request(live, connect):
     @http
     async def app(scope, receive, send):
@@ -62,6 +65,7 @@ def test_context_is_fresh_for_each_request(live, connect):
         assert connection.exchange(request_bytes("GET", f"/{i}")).body == b"unset /%d" % i
 
 
+@pytest.mark.in_memory
 def test_context_is_not_mixed_between_requests_at_once(live):
     @http
     async def app(scope, receive, send):
@@ -84,6 +88,7 @@ def test_context_is_not_mixed_between_requests_at_once(live):
         connection.close()
 
 
+@pytest.mark.in_memory
 def test_context_of_the_test_is_not_changed_by_a_request(live, connect):
     @http
     async def app(scope, receive, send):

@@ -214,7 +214,7 @@ CHECKS = [
     cancelled_ones_are_not_called,
     cancelled_ones_let_go,
     many_cancelled_timers_leave_the_others,
-    contexts_are_those_of_the_caller,
+    pytest.param(contexts_are_those_of_the_caller, marks=pytest.mark.in_memory),
     exceptions_are_told_to_the_handler,
     tasks_know_themselves,
     timeouts_end_what_takes_too_long,

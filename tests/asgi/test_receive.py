@@ -102,6 +102,7 @@ def test_chunks_are_passed_on_as_they_come(live, connect):
     assert connection.read_answer("POST").status == 200
 
 
+@pytest.mark.in_memory
 def test_slow_reader_makes_the_sender_wait(live, connect):
     go_on = asyncio.Event()
     seen = Seen()

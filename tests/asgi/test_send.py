@@ -297,6 +297,7 @@ class TestWrongMessages:
 
 
 class TestStreams:
+    @pytest.mark.in_memory
     def test_an_empty_first_piece_flushes_the_head(self, live, connect):
         seen = Seen()
         go_on = asyncio.Event()
@@ -317,6 +318,7 @@ class TestStreams:
         assert b"end" in connection.read_some()
 
     @pytest.mark.parametrize("pause", [0, 1])
+    @pytest.mark.in_memory
     def test_head_leaves_while_the_app_waits_before_its_first_piece(self, live, connect, pause):
         seen = Seen()
         go_on = asyncio.Event()
@@ -337,6 +339,7 @@ class TestStreams:
         loop.call_soon_threadsafe(go_on.set)
         assert b"late" in connection.read_some()
 
+    @pytest.mark.in_memory
     def test_each_piece_is_sent_as_it_comes(self, live, connect):
         steps = [asyncio.Event() for _ in range(3)]
         seen = Seen()
