@@ -252,11 +252,11 @@ impl AsgiCall {
 
     fn start(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = message.py();
-        let mut order = self.order.lock();
-        if !matches!(*order, Order::ExpectStart) {
-            return Err(PyRuntimeError::new_err(
-                "unexpected ASGI message 'http.response.start': already started",
-            ));
+        let begun = || {
+            PyRuntimeError::new_err("unexpected ASGI message 'http.response.start': already started")
+        };
+        if self.is_begun() {
+            return Err(begun());
         }
         let status: u16 = required(message, &name!(py, "status"))?.extract()?;
         if !(200..=599).contains(&status) {
@@ -267,6 +267,11 @@ impl AsgiCall {
             for pair in headers.try_iter()? {
                 push_field(&mut fields, &pair?)?;
             }
+        }
+        // No lock was held while Python ran, which may have sent as well.
+        let mut order = self.order.lock();
+        if !matches!(*order, Order::ExpectStart) {
+            return Err(begun());
         }
         if fields.first(b"content-type").is_some_and(|kind| kind.starts_with(EVENTS)) {
             self.feeds.add(&self.exchange);

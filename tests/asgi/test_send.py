@@ -295,6 +295,27 @@ class TestWrongMessages:
             assert connection.exchange(GET).body == b"ok"
             assert seen.next() == "RuntimeError"
 
+    def test_head_that_is_sent_while_another_is_read_comes_first(self, live, connect):
+        """Fields may be made while they are read. The lock that was held meanwhile stopped the worker for ever."""
+        seen = Seen()
+
+        @http
+        async def app(scope, receive, send):
+            def headers():
+                with pytest.raises(StopIteration):
+                    start(send, 201).send(None)
+                yield b"x-late", b"1"
+
+            try:
+                await send({"type": "http.response.start", "status": 200, "headers": headers()})
+            except RuntimeError as error:
+                seen.put(str(error))
+            await body(send, b"ok")
+
+        answered = connect(live(app)).exchange(GET)
+        assert (answered.status, answered.body, answered.header("x-late")) == (201, b"ok", None)
+        assert "already started" in seen.next()
+
 
 class TestStreams:
     @pytest.mark.in_memory
