@@ -252,9 +252,8 @@ impl AsgiCall {
 
     fn start(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = message.py();
-        let begun = || {
-            PyRuntimeError::new_err("unexpected ASGI message 'http.response.start': already started")
-        };
+        let begun =
+            || PyRuntimeError::new_err("unexpected ASGI message 'http.response.start': already started");
         if self.is_begun() {
             return Err(begun());
         }
