@@ -68,6 +68,7 @@ ALONE = {
     "tests/test_interpreters.py::test_piece_of_a_body": "reads the log of its fixture",
     "tests/test_interpreters.py::test_handler_that_takes": "reads the log of its fixture",
     "tests/test_interpreters.py::test_second_task": "reads the log of its fixture",
+    "tests/test_interpreters.py::test_signal_drains_an_asgi": "reads the log of its fixture",
     "tests/middleware/test_served.py": "asks two child processes, over one pipe each",
     "tests/parity/test_parity.py": "asks two child processes, over one pipe each",
     "tests/freethreading/": "starts its own threads, and counts what all of them leave",

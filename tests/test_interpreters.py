@@ -291,19 +291,14 @@ def uploads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServe
         yield live
 
 
-def noted(folder: Path) -> list[str]:
-    log = folder / "log"
-    return log.read_text().splitlines() if log.exists() else []
-
-
 @pytest.mark.parametrize("path", ["/pieces", "/pieces/sync"])
 def test_piece_of_a_body_is_passed_on_before_it_is_whole(uploads, folder, path):
     with Connection(("127.0.0.1", uploads.port)) as connection:
         connection.send(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\none".encode())
-        until(lambda: noted(folder) == ["took 3"])
+        until(lambda: lines(folder / "log") == ["took 3"])
         connection.send(b"tw")
         answer = json.loads(connection.read_answer("POST").body)
-    assert (answer["size"], noted(folder)) == (5, ["took 3", "took 5"])
+    assert (answer["size"], lines(folder / "log")) == (5, ["took 3", "took 5"])
 
 
 @pytest.mark.parametrize("path", ["/left", "/left/sync"])
@@ -311,16 +306,16 @@ def test_piece_of_a_body_is_passed_on_before_it_is_whole(uploads, folder, path):
 def test_handler_that_takes_a_body_is_told_that_its_client_left(uploads, folder, path, how):
     connection = Connection(("127.0.0.1", uploads.port))
     connection.send(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\none".encode())
-    until(lambda: noted(folder) == ["asked"])
+    until(lambda: lines(folder / "log") == ["asked"])
     getattr(connection, how)()
-    until(lambda: noted(folder) == ["asked", "ConnectionResetError"])
+    until(lambda: lines(folder / "log") == ["asked", "ConnectionResetError"])
     assert not [file for file in folder.iterdir() if file.name.startswith("saved")]
 
 
 def test_second_task_at_a_body_is_refused(uploads, folder):
     with Connection(("127.0.0.1", uploads.port)) as connection:
         connection.send(b"POST /tasks HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n")
-        until(lambda: noted(folder) == ["asked"])
+        until(lambda: lines(folder / "log") == ["asked"])
         connection.send(b"one")
         connection.send(b"tw")
         refused, *pieces = json.loads(connection.read_answer("POST").body)
@@ -345,9 +340,9 @@ def test_interpreter_ends_while_a_body_is_taken(folder, monkeypatch):
             for count, path in enumerate(paths, 1):
                 connection = stack.enter_context(Connection(("127.0.0.1", live.port)))
                 connection.send(f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\none".encode())
-                until(lambda count=count: len(noted(folder)) >= count)
+                until(lambda count=count: len(lines(folder / "log")) >= count)
         assert living() == 1
-    ends = noted(folder)[len(paths) :]
+    ends = lines(folder / "log")[len(paths) :]
     # A coroutine may hear of the end of its loop first.
     assert set(ends) <= {"ConnectionResetError", "CancelledError"}, ends
     assert len(ends) == 2
