@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from email.utils import parsedate_to_datetime
 
 from ..support.wire import Answer
 from .case import Case
@@ -35,6 +36,12 @@ GZIP_RULE = (
 )
 """How compressed bodies are compared."""
 
+EXPIRES_RULE = (
+    "`expires` of a cookie is a moment counted from that of its answer: compared as its distance from the answer's `date`, "
+    "to within two seconds"
+)
+"""How the moments in cookies are compared."""
+
 KNOWN_DIFFERENCES: dict[str, str] = {
     "streams: an error in the middle": "FastAPI hands events from task to task; an exception cancels them all, and "
     "what was yielded just before it is lost. Ours sends it, then closes without the final chunk",
@@ -47,6 +54,7 @@ KNOWN_DIFFERENCES: dict[str, str] = {
 }
 """Case id → why its answers differ and may."""
 
+_EXPIRES = re.compile(r"\bexpires=([A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT)")
 _HEX_RUN = re.compile(rb"[0-9a-f]{16,}")
 
 
@@ -65,6 +73,9 @@ def difference(case: Case, index: int, reference: Answer, ours: Answer) -> str |
         missing = [pair for pair in theirs if pair not in mine]
         extra = [pair for pair in mine if pair not in theirs]
         return f"headers: missing {missing}, extra {extra}"
+    for those, these in zip(_lives(reference), _lives(ours), strict=True):
+        if abs(those - these) > 2:
+            return f"a cookie expires {these} s after its answer, not {those} s"
     expected, found = (_unzipped(reference.body), _unzipped(ours.body)) if is_zipped else (reference.body, ours.body)
     if _masked(case, expected) != _masked(case, found):
         return f"body: {_first_divergence(expected, found)}"
@@ -92,9 +103,22 @@ def _length_difference(method: str, reference: Answer, ours: Answer) -> str | No
 
 def _counted_headers(case: Case, answer: Answer) -> list[tuple[str, bytes]]:
     skipped = IGNORED_HEADERS.keys() | {"content-length"}
-    counted = [(name, _masked(case, value.encode("latin-1"))) for name, value in answer.headers if name not in skipped]
+    counted = [
+        (name, _masked(case, (_EXPIRES.sub("expires=#", value) if name == "set-cookie" else value).encode("latin-1")))
+        for name, value in answer.headers
+        if name not in skipped
+    ]
     # Order matters only among headers of one name (RFC 9110 5.3); sort() keeps that order.
     return sorted(counted, key=lambda pair: pair[0])
+
+
+def _lives(answer: Answer) -> list[float]:
+    """Seconds from the answer to the end of each cookie that has one."""
+    date = answer.header("date")
+    ends = [end for cookie in answer.all_headers("set-cookie") for end in _EXPIRES.findall(cookie)]
+    if date is None or not ends:
+        return []
+    return [(parsedate_to_datetime(end) - parsedate_to_datetime(date)).total_seconds() for end in ends]
 
 
 def _masked(case: Case, data: bytes) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .compare import GZIP_RULE, IGNORED_HEADERS, KNOWN_DIFFERENCES, LENGTH_RULE
+from .compare import EXPIRES_RULE, GZIP_RULE, IGNORED_HEADERS, KNOWN_DIFFERENCES, LENGTH_RULE
 from .referee import Verdict
 
 HEAD = """\
@@ -61,7 +61,7 @@ def header_table() -> str:
     """The headers left out, with reasons."""
     return (
         table(("header", "reason"), [(f"`{name}`", why) for name, why in IGNORED_HEADERS.items()])
-        + f"\n{LENGTH_RULE}.\n\n{GZIP_RULE}.\n"
+        + f"\n{LENGTH_RULE}.\n\n{GZIP_RULE}.\n\n{EXPIRES_RULE}.\n"
     )
 
 

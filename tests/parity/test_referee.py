@@ -63,6 +63,20 @@ def test_change_that_does_not_count_is_the_same(other):
     assert difference(CASE, 0, ANSWER, other) is None
 
 
+def cookie(date: str, expires: str) -> Answer:
+    """An answer of that second with a cookie that ends then."""
+    day = "Mon, 30 Nov 2026"
+    return headers(("date", f"{day} {date} GMT"), ("set-cookie", f"a=1; expires={day} {expires} GMT; Path=/"))
+
+
+def test_cookies_end_as_long_after_their_answers():
+    reference = cookie("10:00:59", "10:10:59")
+    assert difference(CASE, 0, reference, cookie("10:01:00", "10:11:00")) is None
+    assert difference(CASE, 0, reference, cookie("10:01:00", "10:11:01")) is None
+    assert "expires" in difference(CASE, 0, reference, cookie("10:01:00", "10:12:00"))
+    assert "missing" in difference(CASE, 0, reference, headers(("set-cookie", "a=1; Path=/")))
+
+
 def test_compressed_bodies_are_compared_decompressed():
     def zipped(plain: bytes, level: int) -> Answer:
         body = gzip.compress(plain, level)
