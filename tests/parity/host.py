@@ -160,6 +160,8 @@ def serve_on_turboapi_processes(names: list[str]) -> None:
     with contextlib.closing(serving):
         say_ready({}, about)
         answer_questions(lambda app, method, path: routes[app].served(method, path), serving.port)
+    # On its way out the interpreter takes a handler away, and what came later would end us; what is ignored stays so.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if serving.faults:
         sys.exit("\n".join(serving.faults))
 
