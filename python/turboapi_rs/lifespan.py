@@ -56,7 +56,9 @@ class Lifespan:
         if self.mode == "off":
             return
         loop: Any = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run())
+        self._task = task = loop.create_task(self._run())
+        # Not in `_run`: of a task that is cancelled before its first step nothing runs.
+        task.add_done_callback(self._ended)
         await self._events.put({"type": "lifespan.startup"})
         await self._started.wait()
         # anyio may have been imported by the application's start only.
@@ -90,9 +92,10 @@ class Lifespan:
             await self.app(scope, self._events.get, self._send)
         except Exception as error:
             self._error = error
-        finally:
-            self._started.set()
-            self._stopped.set()
+
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._started.set()
+        self._stopped.set()
 
     async def _send(self, message: dict[str, Any]) -> None:
         kind = message["type"]

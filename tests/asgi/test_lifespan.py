@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 
 import pytest
 from turboapi_rs import StartupError
+from turboapi_rs.lifespan import Lifespan
 
 from tests.asgi.apps import Seen, answer
 from tests.support.command import turboapi
@@ -109,6 +111,21 @@ def test_failed_shutdown_ends_all_the_same(live, connect):
     server = live(app_with(Seen(), on_shutdown=raises))
     assert connect(server).exchange(GET).status == 200
     server.stop()
+
+
+def test_start_that_is_cancelled_before_its_first_step_ends():
+    """Nothing of a task runs that is cancelled before its first step: one worker's failed start left another one waiting."""
+    seen = Seen()
+
+    async def start_and_end():
+        lifespan = Lifespan(app_with(seen), "auto", {})
+        starting = asyncio.ensure_future(lifespan.startup())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(lifespan.shutdown(), 10)
+        await asyncio.wait_for(starting, 10)
+
+    asyncio.run(start_and_end())
+    assert seen.empty()
 
 
 FAILING = """
