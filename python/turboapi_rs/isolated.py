@@ -98,7 +98,7 @@ class FormError(ValueError):
 class Upload:
     """A body as it arrives: the native class's likeness."""
 
-    __slots__ = ("_anext", "_next", "form", "read", "request", "save_to")
+    __slots__ = ("_anext", "_next", "_save_to", "form", "read", "request")
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Upload:
         self._next = take_next
         self._anext = take_anext
         self.read = read
-        self.save_to = save_to
+        self._save_to = save_to
         self.form = form
 
     def __iter__(self) -> Self:
@@ -127,6 +127,10 @@ class Upload:
 
     def __anext__(self) -> Awaitable[bytes]:
         return self._anext()
+
+    def save_to(self, path: str | os.PathLike[str]) -> Any:
+        """As the native one: by position or by name, which a function of the native half's does not take."""
+        return self._save_to(path)
 
 
 class CoreServer:

@@ -144,18 +144,8 @@ impl Intake {
         let Some(home) = home else {
             let exchange = self.exchange.clone();
             let poured = py.detach(move || {
-                let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-                let mut context = Context::from_waker(&waker);
-                loop {
-                    match step(&exchange, is_ended, &mut sink, &mut context) {
-                        Poll::Ready(Ok(())) => return sink.finish(),
-                        Poll::Ready(Err(fault)) => return Err(fault),
-                        Poll::Pending => {
-                            invariants::about_to_wait();
-                            std::thread::park();
-                        }
-                    }
-                }
+                wait_for(|context| step(&exchange, is_ended, &mut sink, context))?;
+                sink.finish()
             });
             return poured
                 .map_err(|fault| raise(py, fault))
@@ -196,19 +186,7 @@ impl Intake {
             return Ok(None);
         }
         let exchange = self.exchange.clone();
-        let found = py.detach(move || {
-            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-            let mut context = Context::from_waker(&waker);
-            loop {
-                match exchange.poll_inbound(&mut context) {
-                    Poll::Ready(found) => return found,
-                    Poll::Pending => {
-                        invariants::about_to_wait();
-                        std::thread::park();
-                    }
-                }
-            }
-        });
+        let found = py.detach(move || wait_for(|context| exchange.poll_inbound(context)));
         piece_of(py, found, &self.is_ended)
     }
 }
@@ -247,6 +225,21 @@ fn step(
                 if !more {
                     return Poll::Ready(Ok(()));
                 }
+            }
+        }
+    }
+}
+
+/// Polls on this thread, which waits, until it is ready.
+fn wait_for<R>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> R {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match poll(&mut context) {
+            Poll::Ready(found) => return found,
+            Poll::Pending => {
+                invariants::about_to_wait();
+                std::thread::park();
             }
         }
     }

@@ -107,7 +107,7 @@ async def save(upload: Upload):
 
 @server.post("/save/sync")
 def save_sync(upload: Upload):
-    return saved(upload.save_to(str(SAVED)))
+    return saved(upload.save_to(path=str(SAVED)))
 
 
 @server.post("/save/nowhere")
