@@ -63,6 +63,8 @@ pub struct PlanSpec {
     pub judge: Option<BodyJudge>,
     /// Answers what the plan does not decide, where that is a 422.
     pub referee: Option<Referee>,
+    /// What takes the place of dependencies, as tests use it: FastAPI resolves them anew for each request.
+    pub overrides: Option<interp::Attribute>,
 }
 
 /// What a plan's function came to.
@@ -173,7 +175,14 @@ impl PlanSpec {
 
     /// The 422 of a request that the plan did not decide; `None` if FastAPI is to decide it.
     pub(super) fn refusal(&self, request: &Request, path: &PathParams) -> Option<Vec<u8>> {
-        self.referee.as_ref()?.refuse(self.judge.as_ref(), request, path)
+        self.referee.as_ref()?.refuse(self, request, path)
+    }
+
+    /// Dependencies are overridden, or may be.
+    pub(super) fn is_overridden(&self) -> bool {
+        let is_truthy =
+            |overrides: &interp::Attribute| interp::attach(|py| overrides.is_truthy(py)).unwrap_or(true);
+        self.overrides.as_ref().is_some_and(is_truthy)
     }
 }
 
@@ -240,6 +249,9 @@ impl Local {
             Err(Refused::Undecided) => return self.decide_otherwise(spec, &path, request, reply),
             Err(Refused::Invalid(answer)) => return self.app.answer_json(&request, reply, 422, &answer),
         };
+        if spec.is_overridden() {
+            return self.decide_otherwise(spec, &path, request, reply);
+        }
         if spec.is_task {
             return self.begin_task(index, arguments, path, request);
         }
@@ -455,5 +467,9 @@ pub fn spec_from(run: Py<PyAny>, options: &Bound<'_, PyDict>, earned: Arc<Earned
         reads_body: item("reads_body")?.extract()?,
         takes_files: item("takes_files")?.extract()?,
         referee: refusal::referee(&item("referee")?)?,
+        overrides: match item("overrides")? {
+            provider if provider.is_none() => None,
+            provider => Some(interp::Attribute::new(&provider, c"dependency_overrides")?),
+        },
     })
 }

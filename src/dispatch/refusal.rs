@@ -7,6 +7,7 @@
 //! Spec: `get_request_handler`, `solve_dependencies` and `request_params_to_args` of FastAPI.
 
 use super::bind::PathParams;
+use super::call_plan::PlanSpec;
 use super::plan_bind::{has_json_or_nothing, BodyJudge};
 use crate::bytes_ext;
 use crate::http1::RequestHead;
@@ -23,8 +24,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Referee {
     root: Stage,
-    /// Whose `dependency_overrides` take the place of dependencies.
-    overrides: Option<Held<PyAny>>,
     /// Called with a body, gives the answer to what is wrong with it, or `None`. Absent: there is no body to read.
     ask_body: Option<Held<PyAny>>,
     /// A coroutine function of no argument that does nothing.
@@ -74,8 +73,8 @@ type Found = Result<Option<Vec<u8>>, Unsure>;
 
 impl Referee {
     /// The answer of a request that its plan did not decide; `None` if FastAPI is to decide it.
-    pub fn refuse(&self, judge: Option<&BodyJudge>, request: &Request, path: &PathParams) -> Option<Vec<u8>> {
-        self.errors(judge, request, path).ok().flatten()
+    pub fn refuse(&self, plan: &PlanSpec, request: &Request, path: &PathParams) -> Option<Vec<u8>> {
+        self.errors(plan, request, path).ok().flatten()
     }
 
     /// What a request that is answered already is followed by on the loop: a coroutine that does nothing.
@@ -86,12 +85,12 @@ impl Referee {
         self.nothing.bind(py).call0()
     }
 
-    fn errors(&self, judge: Option<&BodyJudge>, request: &Request, path: &PathParams) -> Found {
-        let body = match self.body(judge, request)? {
+    fn errors(&self, plan: &PlanSpec, request: &Request, path: &PathParams) -> Found {
+        let body = match self.body(plan.judge.as_ref(), request)? {
             Body::NotJson(answer) => return Ok(Some(answer)),
             Body::Read(answer) => answer,
         };
-        if !self.root.before.is_empty() && self.is_overridden() {
+        if !self.root.before.is_empty() && plan.is_overridden() {
             return Err(Unsure);
         }
         let mut given = Given { request, path, query: None };
@@ -134,14 +133,6 @@ impl Referee {
                 })
             }),
         }
-    }
-
-    fn is_overridden(&self) -> bool {
-        let Some(provider) = &self.overrides else { return false };
-        interp::attach(|py| {
-            let overrides = provider.bind(py).getattr(pyo3::intern!(py, "dependency_overrides"));
-            overrides.and_then(|overrides| overrides.is_truthy()).unwrap_or(true)
-        })
     }
 }
 
@@ -311,15 +302,10 @@ pub fn referee(spec: &Bound<'_, PyAny>) -> PyResult<Option<Referee>> {
     if spec.is_none() {
         return Ok(None);
     }
-    type Spec<'py> = (Bound<'py, PyTuple>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
-    let (root, overrides, ask_body, nothing) = spec.extract::<Spec<'_>>()?;
+    type Spec<'py> = (Bound<'py, PyTuple>, Bound<'py, PyAny>, Bound<'py, PyAny>);
+    let (root, ask_body, nothing) = spec.extract::<Spec<'_>>()?;
     let held = |value: Bound<'_, PyAny>| (!value.is_none()).then(|| Held::new(value.unbind()));
-    Ok(Some(Referee {
-        root: stage(&root)?,
-        overrides: held(overrides),
-        ask_body: held(ask_body),
-        nothing: Held::new(nothing.unbind()),
-    }))
+    Ok(Some(Referee { root: stage(&root)?, ask_body: held(ask_body), nothing: Held::new(nothing.unbind()) }))
 }
 
 fn stage(spec: &Bound<'_, PyTuple>) -> PyResult<Stage> {

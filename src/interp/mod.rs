@@ -1,10 +1,12 @@
 //! The only place where thread states are made and raw CPython calls are written.
 //!
 //! Owns: attaching and detaching, thread states for life, fresh contexts, calls by vector, objects made past their
-//! `__init__`, references that may be dropped on any thread, counts that are deferred, bytes shared with Python. Does not
+//! `__init__`, references that may be dropped on any thread, counts that are
+//! deferred, attributes that are watched, bytes shared with Python. Does not
 //! own: what is called.
 //! Rule: every `unsafe` block is argued here; nothing above this module names the C API.
 
+mod attribute;
 mod bytes;
 mod call;
 mod context;
@@ -15,6 +17,7 @@ mod isolate;
 mod name;
 mod object;
 
+pub use attribute::Attribute;
 pub use bytes::share_bytes;
 pub use call::{ascii_str, call_positional, call_with_keyword, is_coroutine, latin1_str, send_none, Sent};
 pub use context::{current_context, run_in, BaseContext};

@@ -38,8 +38,8 @@ class Arguments(Source):
         injected: the name of the injected `Response`, or empty.
     """
 
-    def __init__(self, place: Place, route: Any, dependant: Dependant, overrides: Any) -> None:
-        super().__init__(place, route, overrides)
+    def __init__(self, place: Place, route: Any, dependant: Dependant) -> None:
+        super().__init__(place, route)
         self.dependant = dependant
         self.reads_body = self.validates_here = self.wants_request = False
         self.reads_form = has_form(route)

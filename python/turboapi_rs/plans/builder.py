@@ -37,8 +37,8 @@ from turboapi_rs.plans.suspends import may_suspend
 class Builder(Arguments):
     """The plan of one route."""
 
-    def __init__(self, place: Place, route: Any, dependant: Dependant, overrides: Any) -> None:
-        super().__init__(place, route, dependant, overrides)
+    def __init__(self, place: Place, route: Any, dependant: Dependant) -> None:
+        super().__init__(place, route, dependant)
         self.tail = tail_of(place)
         self.finish = Finish(route, self.tail)
         self.cache: dict[Any, str] = {}
@@ -74,7 +74,8 @@ class Builder(Arguments):
                     fault=fault_of(self.tail, self.route), reads_body=self.reads_body,
                     takes_files=self.takes_files, source=source, pin=pin,
                     judge=self.judge, answers_invalid=self._answers_invalid(),
-                    referee=referee_of(self.place.app, self.route, self.dependant, self.overrides,
+                    overrides=self.route.dependency_overrides_provider,
+                    referee=referee_of(self.place.app, self.route, self.dependant,
                                        has_form=self.reads_form))  # fmt: skip
 
     def _answers_invalid(self) -> bool:

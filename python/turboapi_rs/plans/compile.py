@@ -168,8 +168,7 @@ def compile_api_route(place: Place, route: Any, original: APIRoute) -> Plan:
         note = "strict_content_type is off"
     if note:
         return compile_handler(place, route, original, note)
-    overrides = route.dependency_overrides_provider
-    return Builder(place, route, dependant, overrides).build()
+    return Builder(place, route, dependant).build()
 
 
 def build_models(route: Any) -> None:

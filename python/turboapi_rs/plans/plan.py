@@ -25,6 +25,7 @@ class Plan:
         is_task: it is a coroutine function called with `(scope, receive, send, reply, *natives)`.
         is_blocking: it calls a `def` function of the user's, which may block.
         takes_files: its body is a form that may have files; a large one goes to FastAPI.
+        overrides: what holds the `dependency_overrides` that it asks for each request; None when there are none.
         note: what of the route FastAPI's own handler does; empty when all of it is compiled.
         finish: the response step, when `run` returns the endpoint's bare result; None when it returns a final answer.
     """
@@ -32,11 +33,11 @@ class Plan:
     def __init__(self, *, run: Any, natives: list[Native], is_task: bool, is_blocking: bool, status: int,
                  finish: Finish | None, fault: Any, reads_body: bool, source: str, pin: str, judge: Any = None,
                  answers_invalid: bool = False, note: str = "", referee: Any = None,
-                 takes_files: bool = False) -> None:  # fmt: skip
+                 takes_files: bool = False, overrides: Any = None) -> None:  # fmt: skip
         self.run, self.natives, self.is_task, self.is_blocking = run, natives, is_task, is_blocking
         self.status, self.finish, self.fault, self.reads_body, self.source = status, finish, fault, reads_body, source
         self.pin, self.judge, self.answers_invalid, self.note = pin, judge, answers_invalid, note
-        self.referee, self.takes_files = referee, takes_files
+        self.referee, self.takes_files, self.overrides = referee, takes_files, overrides
 
     def install(self, core: Any, methods: list[str], path: str, name: str) -> None:
         """Give the plan to a native server, for each of its methods."""
@@ -60,6 +61,7 @@ class Plan:
             answers_invalid=self.answers_invalid,
             answers_unreadable=self.referee is not None,
             referee=self.referee,
+            overrides=self.overrides,
         )
 
 

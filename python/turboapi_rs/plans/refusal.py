@@ -38,20 +38,19 @@ def answers_plainly(app: Any) -> bool:
     return handlers.get(RequestValidationError) is request_validation_exception_handler and 422 not in handlers
 
 
-def referee_of(app: Any, route: Any, dependant: Dependant, overrides: Any, *, has_form: bool) -> tuple[Any, ...] | None:
+def referee_of(app: Any, route: Any, dependant: Dependant, *, has_form: bool) -> tuple[Any, ...] | None:
     """The referee of a route, as `dispatch/refusal` reads it; None where FastAPI is to answer what is wrong.
 
     Args:
         app: the application.
         route: the effective route.
         dependant: the tree of its endpoint.
-        overrides: what holds `dependency_overrides`.
         has_form: the body is one, which FastAPI reads before all else.
     """
     if has_form or not answers_plainly(app) or any(_reads_body(sub) for sub in dependant.dependencies):
         return None
     ask_body = _ask_body(route, dependant) if dependant.body_params else None
-    return (_stage(dependant, route.param_convertors), overrides, ask_body, _nothing)
+    return (_stage(dependant, route.param_convertors), ask_body, _nothing)
 
 
 async def _nothing() -> None:

@@ -51,8 +51,8 @@ class Source:
         is_task: it is a coroutine function.
     """
 
-    def __init__(self, place: Place, route: Any, overrides: Any) -> None:
-        self.place, self.route, self.overrides = place, route, overrides
+    def __init__(self, place: Place, route: Any) -> None:
+        self.place, self.route = place, route
         self.names: dict[str, Any] = {
             "UNDEFINED": PydanticUndefined, "FALLBACK": NotImplemented, "ValidationError": ValidationError,
             "drive": drive, "copy_context": copy_context, "deepcopy": copy.deepcopy, "unwind": unwind.unwind,
@@ -76,10 +76,6 @@ class Source:
         head = "def run("
         if self.is_task:
             head, arguments = "async def run(", ["scope", "receive", "send", "reply", *arguments]
-        if self.overrides is not None:
-            # Overridden dependencies, as tests use them: FastAPI resolves them anew for each request.
-            provider = self._name(self.overrides, "provider")
-            self.binding.insert(0, f"if {provider}.dependency_overrides: {self._fallback()}")
         text = [f"{head}{', '.join(arguments)}):", *indented([*self.binding, *lines])]
         source = "\n".join(text) + "\n"
         where = f"<plan of {self.route.path}>"
