@@ -4,8 +4,7 @@
 //! attribute says (`dispatch::call_plan`).
 //! Rule: nothing is counted while the attribute is as it was found. To read one counts a reference of the object and one of
 //! the value: two lines of memory that all workers would write at each request. Once told, it is read each time.
-//! Not noticed: a data descriptor of that name put into a class later, another `__class__`, and another `__dict__` while
-//! somebody keeps the first one.
+//! Not noticed: a data descriptor of that name that is put into a class later.
 //! Source: `PyDict_AddWatcher` and `PyDict_Watch` of CPython 3.12 and later. Main interpreter alone.
 
 use super::Held;
@@ -16,7 +15,7 @@ use pyo3::sync::critical_section::with_critical_section;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 use std::ffi::{c_int, CStr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Weak};
 
 /// An attribute that holds a mapping, most often an empty one.
@@ -24,8 +23,29 @@ use std::sync::{Arc, Weak};
 pub struct Attribute {
     object: Held<PyAny>,
     name: Held<PyString>,
-    /// The dict that it was found to hold, and whether it may hold another one now. Absent: it has to be read.
-    known: Option<(Held<PyDict>, Arc<AtomicBool>)>,
+    /// Absent: it has to be read.
+    known: Option<Known>,
+}
+
+/// What an attribute was found to be.
+#[derive(Debug)]
+struct Known {
+    /// The dict that it held.
+    value: Held<PyDict>,
+    /// It may hold another one now.
+    is_over: Arc<AtomicBool>,
+    /// The addresses of the object's class and of its own `__dict__`, which are looked at, and not followed.
+    class: usize,
+    own: usize,
+}
+
+impl Known {
+    fn holds(&self, object: &Bound<'_, PyAny>) -> bool {
+        // As with every change of another thread's: who asks after it was made sees it.
+        !self.is_over.load(Ordering::Acquire)
+            && object.get_type_ptr() as usize == self.class
+            && own_dict(object) == self.own
+    }
 }
 
 impl Attribute {
@@ -36,7 +56,6 @@ impl Attribute {
     pub fn new(object: &Bound<'_, PyAny>, name: &'static CStr) -> PyResult<Self> {
         let text = PyString::intern(object.py(), &name.to_string_lossy());
         let known = plain_value(object, &text, name)?;
-        let known = known.map(|(value, is_over)| (Held::new(value.unbind()), is_over));
         Ok(Attribute { object: Held::new(object.clone().unbind()), name: Held::new(text.unbind()), known })
     }
 
@@ -45,20 +64,32 @@ impl Attribute {
     /// # Errors
     /// What reading it raises, if it has to be read.
     pub fn is_truthy(&self, py: Python<'_>) -> PyResult<bool> {
+        let object = self.object.bind(py);
         match &self.known {
-            // As with every change of another thread's: who asks after it was made sees it.
-            Some((dict, is_over)) if !is_over.load(Ordering::Acquire) => Ok(!dict.bind(py).is_empty()),
-            _ => self.object.bind(py).getattr(self.name.bind(py))?.is_truthy(),
+            Some(known) if known.holds(object) => Ok(!known.value.bind(py).is_empty()),
+            _ => object.getattr(self.name.bind(py))?.is_truthy(),
         }
     }
 }
 
-/// A dict that is the attribute as any object has one, in its own `__dict__`, and its mark; `None` for all else.
+/// The address of an object's own `__dict__`; 0 for one that has none.
+fn own_dict(object: &Bound<'_, PyAny>) -> usize {
+    // SAFETY: attached, a live object. Where it keeps its dict, or null.
+    let place = unsafe { _PyObject_GetDictPtr(object.as_ptr()) };
+    if place.is_null() {
+        return 0;
+    }
+    // SAFETY: the place is a part of the object, aligned, and is written as a whole.
+    let place = unsafe { AtomicPtr::from_ptr(place) };
+    place.load(Ordering::Acquire) as usize
+}
+
+/// The attribute, if it is a dict and any object's: in its own `__dict__`, and not a matter of its class.
 fn plain_value<'py>(
     object: &Bound<'py, PyAny>,
     text: &Bound<'py, PyString>,
     name: &'static CStr,
-) -> PyResult<Option<(Bound<'py, PyDict>, Arc<AtomicBool>)>> {
+) -> PyResult<Option<Known>> {
     let py = object.py();
     let class = object.get_type();
     let reads = |class: &Bound<'py, PyAny>| class.getattr(pyo3::intern!(py, "__getattribute__"));
@@ -78,7 +109,14 @@ fn plain_value<'py>(
     let Some(is_over) = watch(&own, name) else { return Ok(None) };
     // Read when it is watched: what comes between is told.
     let value = own.get_item(text)?.and_then(|value| value.cast_into_exact::<PyDict>().ok());
-    Ok(value.map(|value| (value, is_over)))
+    let address = own.as_ptr() as usize;
+    let known = value.map(|value| Known {
+        value: Held::new(value.unbind()),
+        is_over,
+        class: class.as_ptr() as usize,
+        own: address,
+    });
+    Ok(known.filter(|known| known.holds(object)))
 }
 
 /// A key of a dict that is watched, by the dict's address, which it has until the interpreter says that it is gone.
@@ -101,6 +139,8 @@ extern "C" {
     // `Include/cpython/dictobject.h`; PyO3 0.28 does not declare them.
     fn PyDict_AddWatcher(callback: Callback) -> c_int;
     fn PyDict_Watch(watcher: c_int, dict: *mut ffi::PyObject) -> c_int;
+    // `Include/cpython/object.h`; what Cython and pybind11 use.
+    fn _PyObject_GetDictPtr(object: *mut ffi::PyObject) -> *mut *mut ffi::PyObject;
 }
 
 /// Values of `PyDict_WatchEvent`.

@@ -52,8 +52,16 @@ def put_by_an_equal_name(app: FastAPI) -> None:
     vars(app)["".join(["dependency", "_overrides"])] = {own: other}
 
 
+kept: list[dict[str, Any]] = []
+
+
 def given_another_dict(app: FastAPI) -> None:
     app.__dict__ = {**vars(app), NAME: {own: other}}
+
+
+def given_another_dict_beside_the_first(app: FastAPI) -> None:
+    kept.append(vars(app))
+    given_another_dict(app)
 
 
 WAYS = {
@@ -68,6 +76,7 @@ WAYS = {
     "in vars": lambda app: vars(app).update({NAME: {own: other}}),
     "by an equal name": put_by_an_equal_name,
     "another dict": given_another_dict,
+    "another dict beside the first": given_another_dict_beside_the_first,
 }
 
 
@@ -139,11 +148,20 @@ def test_overrides_of_a_class_that_has_them_otherwise(live, connect):
     assert connection.exchange(request_bytes("GET", "/")).body == b'"own"'
 
 
-def test_overrides_of_an_application_that_says_itself_what_they_are(live, connect):
+def test_overrides_of_an_application_that_says_itself_what_they_are(live, connect, monkeypatch):
     app = overridable(Looked)
     connection = connect(live(app))
     assert connection.exchange(request_bytes("GET", "/")).body == b'"own"'
-    Looked.is_overridden = True
+    monkeypatch.setattr(Looked, "is_overridden", True)
+    assert connection.exchange(request_bytes("GET", "/")).body == b'"other"'
+
+
+def test_overrides_of_an_application_whose_class_is_another_one_now(live, connect, monkeypatch):
+    app = overridable()
+    connection = connect(live(app))
+    assert connection.exchange(request_bytes("GET", "/")).body == b'"own"'
+    monkeypatch.setattr(Looked, "is_overridden", True)
+    app.__class__ = Looked
     assert connection.exchange(request_bytes("GET", "/")).body == b'"other"'
 
 
