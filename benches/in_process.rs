@@ -7,12 +7,16 @@
 //! seconds, with the number of requests that all threads answered in it. `shared` has one interpreter and calls the
 //! function that `MODULE` names as its path's last segment; `interpreters` has one a thread, made as a worker's is.
 //! `benches/scaling.py` starts it.
+//!
+//! Its stack's place within a page decides on up to a tenth of what a handler costs, and a change of any code moves it: each
+//! measurement goes through many places (`docs/decisions/0018`).
 #![allow(clippy::unwrap_used, reason = "a bench that cannot begin has nothing to say")]
 
 mod app;
 
 use pyo3::prelude::*;
 use std::env::args;
+use std::hint::black_box;
 use std::io::BufRead;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::Arc;
@@ -25,6 +29,9 @@ use turboapi::isolated::{IsolatedFactory, Settings, Source};
 use turboapi::service::{
     Ends, Offload, Outcome, Reply, Request, RequestBody, Service, ServiceFactory, WorkerContext,
 };
+
+/// Places of the stack within a page that a measurement goes through.
+const PLACES: usize = 16;
 
 /// What a thread is told, and what it tells.
 struct Line {
@@ -62,9 +69,8 @@ fn isolated(target: &str, threads: usize) -> IsolatedFactory {
     IsolatedFactory::new(source, threads, no_parameters, settings)
 }
 
-/// Requests answered until the time is over.
-fn answer(service: &PyService, input: &[u8], seconds: f64) -> u64 {
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
+/// Requests answered until then.
+fn answer(service: &PyService, input: &[u8], end: Instant) -> u64 {
     let ends = Arc::new(Ends { client: None, server: None });
     let date = app::date();
     let mut out = OutBuf::default();
@@ -82,6 +88,30 @@ fn answer(service: &PyService, input: &[u8], seconds: f64) -> u64 {
     answered
 }
 
+/// Requests answered until the time is over, an equal part of it in each place of the stack.
+fn answer_in_all_places(service: &PyService, input: &[u8], seconds: f64) -> u64 {
+    let part = Duration::from_secs_f64(seconds / PLACES as f64);
+    let mut end = Instant::now();
+    let answer_in = |place| {
+        end += part;
+        answer_below(place, service, input, end)
+    };
+    (0..PLACES).map(answer_in).sum()
+}
+
+/// Requests answered until then, so many frames further down. Each is a 16th of a page and 16 bytes, so that all places
+/// within a cache line are met as well.
+#[inline(never)]
+fn answer_below(frames: usize, service: &PyService, input: &[u8], end: Instant) -> u64 {
+    if frames == 0 {
+        return answer(service, input, end);
+    }
+    let room = black_box([0_u8; 4096 / PLACES - 16]);
+    let answered = answer_below(frames - 1, service, input, end);
+    black_box(&room);
+    answered
+}
+
 fn run(factory: Arc<impl ServiceFactory<Service = PyService>>, threads: usize, path: &str) {
     let input: Arc<[u8]> = app::request_bytes(path).into();
     let (tell, told) = channel();
@@ -94,10 +124,10 @@ fn run(factory: Arc<impl ServiceFactory<Service = PyService>>, threads: usize, p
             factory.clone().enter_worker(worker, &mut || {
                 let offload = Offload::new(Arc::new(app::NoPool));
                 let service = factory.make(WorkerContext { worker, workers: threads, offload }).unwrap();
-                answer(&service, &input, 0.01);
+                answer_in_all_places(&service, &input, 0.01);
                 line.answered.send(0).unwrap();
                 while let Ok(seconds) = line.seconds.recv() {
-                    line.answered.send(answer(&service, &input, seconds)).unwrap();
+                    line.answered.send(answer_in_all_places(&service, &input, seconds)).unwrap();
                 }
                 service.close();
             });

@@ -11,7 +11,8 @@ figure is the median of the ratios within rounds, for a machine with other work 
 Needs Linux's /proc.
 
 The same without a network: requests that are parsed, routed, called and answered in the threads of one process
-(`benches/in_process.rs`, built for this interpreter), where nothing else wants a core.
+(`benches/in_process.rs`, built for this interpreter), where nothing else wants a core. There, each round has processes
+of its own: where the addresses of one fall decides on up to a fifth of what its handlers cost, for as long as it lives.
 
 Then, for what a request costs: `raw` (a handler of a dict) and `compiled` (a FastAPI route with parameters),
 one server of so many workers against as many servers of one, microseconds of CPU for a request.
@@ -328,23 +329,21 @@ def spread(values: list[float], digits: int = 2) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def measure(contenders: dict[str, Loops | Servers], options: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
-    """Rates and CPU per request of each, a figure a round."""
-    figures = {name: {"per_second": [], "cpu_us": []} for name in contenders}
+def measure(contenders: dict[str, Loops | Servers], rounds: range, seconds: float, figures: dict) -> None:
+    """Adds rates and CPU per request of each, a figure a round."""
     order = list(contenders)
     for contender in contenders.values():
-        contender.run(options.slice)
-    for round_number in range(options.rounds):
+        contender.run(seconds)
+    for round_number in rounds:
         turn = round_number % len(order)
         for name in order[turn:] + order[:turn]:
             contender = contenders[name]
             before, started = cpu_ns(contender.pids), time.monotonic()
-            rate = contender.run(options.slice)
+            rate = contender.run(seconds)
             spent, lasted = cpu_ns(contender.pids) - before, time.monotonic() - started
             done = contender.answered if isinstance(contender, Servers) else rate * lasted
             figures[name]["per_second"].append(rate)
             figures[name]["cpu_us"].append(spent / done / 1e3)
-    return figures
 
 
 def report(title: str, figures: dict[str, dict[str, list[float]]], base: str) -> None:
@@ -388,13 +387,17 @@ def main() -> int:
         py_compile.compile(str(folder / "scaled.py"), doraise=True)
         (folder / "scaled_fastapi.py").write_text(COMPILED)
 
-        def several(start: dict) -> dict[str, dict[str, list[float]]]:
-            with contextlib.ExitStack() as stack:
-                contenders = {}
-                for name, make in start.items():
-                    contenders[name] = make()
-                    stack.callback(contenders[name].stop)
-                return measure(contenders, options)
+        def several(start: dict, *, afresh: bool = False) -> dict[str, dict[str, list[float]]]:
+            figures = {name: {"per_second": [], "cpu_us": []} for name in start}
+            whole = range(options.rounds)
+            for rounds in [whole[each : each + 1] for each in whole] if afresh else [whole]:
+                with contextlib.ExitStack() as stack:
+                    contenders = {}
+                    for name, make in start.items():
+                        contenders[name] = make()
+                        stack.callback(contenders[name].stop)
+                    measure(contenders, rounds, options.slice, figures)
+            return figures
 
         def servers(app: str, target: str, workers: list[int], batch: int, *more: str):
             return lambda: Servers(app, target, workers, folder, [*driver, *more], batch)
@@ -407,7 +410,7 @@ def main() -> int:
                 "apart": lambda: InProcess(binary, "shared", target, apart, folder),
                 "shared": lambda: InProcess(binary, "shared", target, [count], folder),
                 "interpreters": lambda: InProcess(binary, "interpreters", target, [count], folder),
-            })  # fmt: skip
+            }, afresh=True)  # fmt: skip
             report(f"A handler that computes, dispatched in process: {target}", results["in-process"], "ceiling")
         if options.only in (None, "throughput"):
             computing = ("scaled:server", "/work")
