@@ -221,10 +221,13 @@ class GuestLoop(asyncio.SelectorEventLoop):
         if self._debug:  # type: ignore[attr-defined]
             self._run_watched(len(ready))
             return
+        handle: Any = None
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()
+        # The frames of what a callback raised may keep this one: no cycle by way of the callback, as in asyncio.
+        handle = None
 
     def look(self, timeout: float | None) -> None:
         """Make ready the callbacks of descriptors that are."""
@@ -234,6 +237,7 @@ class GuestLoop(asyncio.SelectorEventLoop):
 
     def _run_watched(self, count: int) -> None:
         """Run callbacks in debug mode, which tells of slow ones."""
+        handle: Any = None
         for _ in range(count):
             handle = self._ready.popleft()  # type: ignore[attr-defined]
             if handle._cancelled:
@@ -248,6 +252,8 @@ class GuestLoop(asyncio.SelectorEventLoop):
             took = self.time() - started
             if took >= self.slow_callback_duration:
                 asyncio_log.warning("Executing %s took %.3f seconds", handle, took)
+        # As in `_run_round`.
+        handle = None
 
     def _drop_cancelled(self) -> None:
         """Forget cancelled timers: those that come first, and all of them once they are many."""
