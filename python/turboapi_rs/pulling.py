@@ -112,7 +112,7 @@ async def pull(
 
 
 async def in_threads(iterator: Iterator[Any]) -> AsyncIterator[Any]:
-    """Give the items of a sync iterator, each asked for on a thread; close it there.
+    """Give the items of a sync iterator, each asked for on a thread; close it there, whoever is cancelled meanwhile.
 
     Args:
         iterator: whose `next()` and `close()` may block.
@@ -122,5 +122,8 @@ async def in_threads(iterator: Iterator[Any]) -> AsyncIterator[Any]:
         while (item := await run_in_threadpool(pulled.ask)) is not _END:
             yield item
     finally:
+        # A task of its own: a function whose waiter is cancelled before a thread takes it is never called.
+        leaving = asyncio.ensure_future(run_in_threadpool(pulled.leave))
         with anyio.CancelScope(shield=True):
-            await run_in_threadpool(pulled.leave)
+            await asyncio.wait([leaving])
+        leaving.result()
