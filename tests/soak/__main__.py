@@ -110,6 +110,15 @@ FASTAPI = [
 KINDS = {"server": RAW, "asgi": ASGI, "fastapi": FASTAPI}
 """What each application of `served` is asked."""
 
+IN_ONE_PROCESS = [
+    ("shared", "server"),
+    ("shared", "asgi"),
+    ("shared", "fastapi"),
+    ("interpreters", "server"),
+    ("interpreters", "asgi"),
+]
+"""Isolations of one process, and what each can serve."""
+
 _DATE = re.compile(rb"date: [^\r]*")
 
 

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from tests.conftest import DRIVER
-from tests.soak.__main__ import KINDS
+from tests.soak.__main__ import IN_ONE_PROCESS, KINDS
 from tests.support.command import Command
 from tests.support.wire import answers_to, closing, request_bytes
 
@@ -28,16 +28,7 @@ def ask(port: int, path: str):
 
 
 @pytest.mark.parametrize("is_debug", [False, True], ids=["", "debug"])
-@pytest.mark.parametrize(
-    ("isolation", "app"),
-    [
-        ("shared", "server"),
-        ("shared", "asgi"),
-        ("shared", "fastapi"),
-        ("interpreters", "server"),
-        ("interpreters", "asgi"),
-    ],
-)
+@pytest.mark.parametrize(("isolation", "app"), IN_ONE_PROCESS)
 def test_no_request_leaves_a_cycle(isolation, app, is_debug):
     options = ("--isolation", isolation, "--workers", "1", "--driver", DRIVER)
     environment = {"PYTHONASYNCIODEBUG": "1"} if is_debug else {}

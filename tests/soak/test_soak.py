@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.soak.__main__ import Look, grown, soak
+from tests.soak.__main__ import IN_ONE_PROCESS, Look, grown, soak
 
 pytestmark = [
     pytest.mark.once,
@@ -15,18 +15,7 @@ pytestmark = [
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("isolation", "app"),
-    [
-        ("shared", "server"),
-        ("shared", "asgi"),
-        ("shared", "fastapi"),
-        ("interpreters", "server"),
-        ("interpreters", "asgi"),
-        ("processes", "server"),
-        ("processes", "fastapi"),
-    ],
-)
+@pytest.mark.parametrize(("isolation", "app"), [*IN_ONE_PROCESS, ("processes", "server"), ("processes", "fastapi")])
 def test_nothing_grows(isolation, app):
     requests = 20_000 if (isolation, app) == ("interpreters", "server") else 10_000
     lines, more = soak(isolation, app, requests, 2, warm_up=0.3)
