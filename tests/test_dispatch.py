@@ -455,7 +455,7 @@ def test_stream_whose_task_is_cancelled_before_its_first_step_is_closed():
             closed.append(self)
 
     async def live() -> bool:
-        task = asyncio.create_task(pump(Items(), lambda item: True, asyncio.Event().wait))
+        task = asyncio.create_task(pump(Items(), lambda item: True, asyncio.Event().wait, lambda: None))
         task.cancel()
         await asyncio.wait([task])
         return task.cancelled()

@@ -452,6 +452,7 @@ def pump(
     iterable: Any,
     push: Callable[[Any], bool | None],
     room: Callable[[], Awaitable[Any]],
+    leave: Callable[[], object],
     outlet: Any = None,
     ping: float | None = None,
 ) -> Coroutine[Any, Any, None]:
@@ -463,10 +464,11 @@ def pump(
         iterable: of items.
         push: takes an item; false when `room()` is to be awaited before the next, None when nobody is left to read it.
         room: gives an awaitable.
+        leave: called before the iterator is closed: from then on nobody tells of the end, by a cancellation, any more.
         outlet: of a stream of events, where comments go.
         ping: seconds of silence before a comment is sent; none without it.
     """
-    pumping = _pump(iterable, push, room, outlet, ping)
+    pumping = _pump(iterable, push, room, leave, outlet, ping)
     # Begun here: a task cancelled before its first step never enters its coroutine, and would close nothing.
     pumping.send(None)
     return pumping
@@ -476,6 +478,7 @@ async def _pump(
     iterable: Any,
     push: Callable[[Any], bool | None],
     room: Callable[[], Awaitable[Any]],
+    leave: Callable[[], object],
     outlet: Any,
     ping: float | None,
 ) -> None:
@@ -496,6 +499,7 @@ async def _pump(
     finally:
         if keep_alive is not None:
             keep_alive.stop()
+        leave()
         close = getattr(iterator, "aclose", None) or getattr(iterable, "aclose", None)
         if close is not None:
             await close()

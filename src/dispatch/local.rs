@@ -205,7 +205,7 @@ impl Local {
         origin: Origin,
     ) {
         if let Some(home) = &self.home {
-            return stream::start_async(py, self, home, iterator, exchange, origin);
+            return stream::start_async(py, home, iterator, exchange, origin);
         }
         stream::start_async_away(&self.app.home, iterator.clone(), exchange, origin);
     }

@@ -1,6 +1,6 @@
 //! The way of a producer's items to its connection.
 //!
-//! Owns: [`Outlet`], what an item of each kind of stream is as bytes, noticing that the peer has left.
+//! Owns: [`Outlet`], what an item of each kind of stream is as bytes, [`Puller`]: telling who pulls of the end.
 //! Does not own: pulling (`guest_loop.pump`, `plans/streams.py`), the lines of an event (`sse`), framing (`runtime`).
 //! Rule (`bounded_memory`): whoever pushes waits for `room` when told to; what cannot be written as an item is the
 //! producer's fault, and nothing of it reaches the wire.
@@ -20,7 +20,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Instant;
 
 /// What the items of a stream are.
@@ -44,26 +44,18 @@ pub struct Outlet {
     made: Instant,
     /// When something was last sent, in milliseconds since `made`.
     last_ms: AtomicU64,
-    /// Under this key the drain finds who pulls.
-    key: AtomicU64,
-    /// Nobody pulls any more.
-    is_over: Arc<AtomicBool>,
+    puller: Arc<Puller>,
 }
-
-/// No pull is known to the drain.
-const NO_KEY: u64 = u64::MAX;
 
 impl Outlet {
     /// Of one response whose head was sent.
     pub fn new(exchange: Arc<Exchange>, form: Form) -> Self {
-        Outlet {
-            exchange,
-            form,
-            made: Instant::now(),
-            last_ms: AtomicU64::new(0),
-            key: AtomicU64::new(NO_KEY),
-            is_over: Arc::default(),
-        }
+        Outlet { exchange, form, made: Instant::now(), last_ms: AtomicU64::new(0), puller: Arc::default() }
+    }
+
+    /// Who pulls what is sent through this.
+    pub fn puller(&self) -> &Arc<Puller> {
+        &self.puller
     }
 
     /// Gives whether there is room for more. Raises `CancelledError` when nobody is left to read it: whoever pulls has
@@ -72,13 +64,9 @@ impl Outlet {
         let now = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(now, Ordering::Relaxed);
         match self.exchange.push(ReplyEvent::Chunk(data)) {
-            Ok(()) => Ok(self.has_room()),
+            Ok(()) => Ok(self.exchange.has_room()),
             Err(_) => Err(CancelledError::new_err("the client has left")),
         }
-    }
-
-    fn has_room(&self) -> bool {
-        self.exchange.poll_room(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 }
 
@@ -122,7 +110,7 @@ impl Outlet {
 
     /// Sends the comment that keeps a silent connection open, unless what was sent before still waits.
     fn ping(&self) {
-        if self.has_room() {
+        if self.exchange.has_room() {
             // Refused when the peer is gone, of which the watch tells.
             let _ = self.send(Bytes::from_static(sse::KEEP_ALIVE));
         }
@@ -130,26 +118,12 @@ impl Outlet {
 
     /// Has `task` cancelled when the peer leaves, and when the drain begins if it `ends_with_drain`. Before the first item.
     fn watch(&self, py: Python<'_>, task: Py<PyAny>, ends_with_drain: bool) -> PyResult<()> {
-        let home = home()?;
-        if let Some(local) = Local::current().filter(|_| ends_with_drain) {
-            self.key.store(local.remember_stream(task.clone_ref(py)), Ordering::Relaxed);
-        }
-        watch_unless(py, &home, &self.exchange, task, self.is_over.clone())
+        self.puller.watch(py, &*home()?, &self.exchange, task, ends_with_drain)
     }
 
     /// The response is told no more of. True: the peer has left, or the drain has begun, of which it was told.
     fn leave(&self) -> bool {
-        self.is_over.store(true, Ordering::Relaxed);
-        let key = self.key.swap(NO_KEY, Ordering::Relaxed);
-        let local = Local::current();
-        let is_told = match &local {
-            Some(local) if key != NO_KEY => {
-                local.forget_stream(key);
-                local.is_draining()
-            }
-            _ => false,
-        };
-        is_told || self.exchange.closed().is_some()
+        self.puller.leave() || self.exchange.closed().is_some()
     }
 
     /// The last item was sent.
@@ -167,27 +141,67 @@ fn home() -> PyResult<Rc<HomeLoop>> {
     HomeLoop::current().ok_or_else(|| PyRuntimeError::new_err("not on an event loop of the server"))
 }
 
-/// Cancels `task` when no more of the response will be taken.
-pub fn watch(py: Python<'_>, home: &HomeLoop, exchange: &Arc<Exchange>, task: Py<PyAny>) -> PyResult<()> {
-    watch_unless(py, home, exchange, task, Arc::default())
+/// Who pulls a stream, as far as it is told of its end: by a watch when the peer leaves, and by the drain.
+///
+/// Threads: the worker whose loop pulls.
+pub struct Puller {
+    /// Under this key the drain finds its task.
+    key: AtomicU64,
+    /// It is told of nothing more.
+    is_over: AtomicBool,
 }
 
-fn watch_unless(
-    py: Python<'_>,
-    home: &HomeLoop,
-    exchange: &Arc<Exchange>,
-    task: Py<PyAny>,
-    is_over: Arc<AtomicBool>,
-) -> PyResult<()> {
-    let watched = exchange.clone();
-    home.watch(
-        py,
-        Box::new(move |py, cx| match watched.poll_closed(cx) {
-            Poll::Ready(_) if is_over.load(Ordering::Relaxed) => Poll::Ready(Ok(py.None())),
-            Poll::Ready(_) => Poll::Ready(task.call_method0(py, name!(py, "cancel")).map(|_| py.None())),
-            Poll::Pending => Poll::Pending,
-        }),
-    )
+/// No task is known to the drain.
+const NO_KEY: u64 = u64::MAX;
+
+impl Default for Puller {
+    fn default() -> Self {
+        Puller { key: AtomicU64::new(NO_KEY), is_over: AtomicBool::new(false) }
+    }
+}
+
+impl Puller {
+    /// Has `task` cancelled when no more of the response will be taken, and when the drain begins if it `ends_with_drain`.
+    ///
+    /// # Errors
+    /// asyncio's own.
+    pub fn watch(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        home: &HomeLoop,
+        exchange: &Arc<Exchange>,
+        task: Py<PyAny>,
+        ends_with_drain: bool,
+    ) -> PyResult<()> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Some(local) = Local::current().filter(|_| ends_with_drain) {
+            self.key.store(local.remember_stream(task.clone_ref(py)), Ordering::Relaxed);
+        }
+        let (watched, puller) = (exchange.clone(), self.clone());
+        home.watch(
+            py,
+            Box::new(move |py, cx| match watched.poll_closed(cx) {
+                Poll::Ready(_) if puller.is_over.load(Ordering::Relaxed) => Poll::Ready(Ok(py.None())),
+                Poll::Ready(_) => Poll::Ready(task.call_method0(py, name!(py, "cancel")).map(|_| py.None())),
+                Poll::Pending => Poll::Pending,
+            }),
+        )
+    }
+
+    /// It is told of nothing more: what it does now is the closing. True: it was told of the drain.
+    pub fn leave(&self) -> bool {
+        self.is_over.store(true, Ordering::Relaxed);
+        let key = self.key.swap(NO_KEY, Ordering::Relaxed);
+        match Local::current() {
+            Some(local) if key != NO_KEY => {
+                local.forget_stream(key);
+                local.is_draining()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The bytes of one item of a raw stream.

@@ -6,9 +6,8 @@
 //! Threads: async iterators on the home loop; sync iterators on the offload pool, never on a worker.
 
 use super::fault::{self, Fault};
-use super::local::Local;
 use super::onward;
-use super::outlet::{self, item_bytes, Form, Outlet};
+use super::outlet::{item_bytes, Form, Outlet, Puller};
 use super::turns::Turns;
 use crate::home_loop::{HomeLoop, LoopHandle};
 use crate::interp::{self, name, Held};
@@ -42,13 +41,12 @@ pub fn is_async_iterable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// Starts an async iterator on the calling thread's loop.
 pub fn start_async(
     py: Python<'_>,
-    local: &Rc<Local>,
     home: &Rc<HomeLoop>,
     iterator: &Bound<'_, PyAny>,
     exchange: &Arc<Exchange>,
     origin: Origin,
 ) {
-    if let Err(raised) = try_start_async(py, local, home, iterator, exchange, &origin) {
+    if let Err(raised) = try_start_async(py, home, iterator, exchange, &origin) {
         Fault::Raised(raised).log(py, &origin.handler, &origin.request);
         fault::abort(exchange);
     }
@@ -62,14 +60,13 @@ pub fn start_async_away(
     origin: Origin,
 ) {
     let held = Held::new(iterator.unbind());
-    onward::post_to_local(home, exchange, move |py, local, home, exchange| {
-        start_async(py, local, home, held.bind(py), exchange, origin);
+    onward::post_to_local(home, exchange, move |py, _local, home, exchange| {
+        start_async(py, home, held.bind(py), exchange, origin);
     });
 }
 
 fn try_start_async(
     py: Python<'_>,
-    local: &Rc<Local>,
     home: &Rc<HomeLoop>,
     iterator: &Bound<'_, PyAny>,
     exchange: &Arc<Exchange>,
@@ -78,40 +75,46 @@ fn try_start_async(
     exchange.claim(|| origin.request.clone());
     let ping: Option<Bound<'_, PyAny>> = iterator.getattr_opt(name!(py, "turboapi_ping"))?;
     let pump = py.import(name!(py, "turboapi_rs.guest_loop"))?.getattr(name!(py, "pump"))?;
-    let task = home.start_task(py, || match ping {
-        Some(ping) => {
-            let events = Bound::new(py, Outlet::new(exchange.clone(), Form::Events))?;
-            let (push, room) = (events.getattr(name!(py, "push"))?, events.getattr(name!(py, "room"))?);
-            pump.call1((iterator, push, room, events, ping))
+    let events = ping.as_ref().map(|_| Outlet::new(exchange.clone(), Form::Events));
+    let puller = events.as_ref().map_or_else(Arc::default, |events| events.puller().clone());
+    let task = home.start_task(py, || match (events, ping) {
+        (Some(events), Some(ping)) => {
+            let events = Bound::new(py, events)?;
+            let [push, room, leave] =
+                [name!(py, "push"), name!(py, "room"), name!(py, "leave")].map(|name| events.getattr(name));
+            pump.call1((iterator, push?, room?, leave?, events, ping))
         }
-        None => {
-            let (push, room) = raw_outlet(py, exchange)?;
-            pump.call1((iterator, push, room))
+        _ => {
+            let [push, room, leave] = raw_outlet(py, exchange, &puller)?;
+            pump.call1((iterator, push, room, leave))
         }
     })?;
-    let key = local.remember_stream(task.clone().unbind());
-    let end = StreamEnd { exchange: exchange.clone(), origin: origin.clone(), key, ends: Times::default() };
+    let end = StreamEnd {
+        exchange: exchange.clone(),
+        origin: origin.clone(),
+        puller: puller.clone(),
+        ends: Times::default(),
+    };
     task.call_method1(name!(py, "add_done_callback"), (end.into_callback(py)?,))?;
     // The peer is gone, or the response is whole: a producer that still runs is told at once.
-    outlet::watch(py, home, exchange, task.unbind())?;
+    puller.watch(py, home, exchange, task.unbind(), true)?;
     home.notice_work(py)
 }
 
 /// What `guest_loop.pump` sends items through: `push(item)`, false when the producer should await `room()` before the
-/// next one, `None` when nobody is left to read. As an [`Outlet`], for any interpreter.
+/// next one, `None` when nobody is left to read; `leave()` before it closes. As an [`Outlet`], for any interpreter.
 fn raw_outlet<'py>(
     py: Python<'py>,
     exchange: &Arc<Exchange>,
-) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    puller: &Arc<Puller>,
+) -> PyResult<[Bound<'py, PyAny>; 3]> {
     let into = exchange.clone();
     let push = interp::callback(py, move |item| {
         let data = item_bytes(item)?;
         if into.push(ReplyEvent::Chunk(data)).is_err() {
             return Ok(item.py().None());
         }
-        let mut context = Context::from_waker(Waker::noop());
-        let has_room = into.poll_room(&mut context).is_ready();
-        Ok(has_room.into_pyobject(item.py())?.to_owned().into_any().unbind())
+        Ok(into.has_room().into_pyobject(item.py())?.to_owned().into_any().unbind())
     })?;
     let of = exchange.clone();
     let room = interp::callback0(py, move |py| {
@@ -121,14 +124,19 @@ fn raw_outlet<'py>(
         let waited = home.wait(py, Box::new(move |py, cx| exchange.poll_room(cx).map(|_| Ok(py.None()))))?;
         Ok(waited.unbind())
     })?;
-    Ok((push, room))
+    let puller = puller.clone();
+    let leave = interp::callback0(py, move |py| {
+        puller.leave();
+        Ok(py.None())
+    })?;
+    Ok([push, room, leave])
 }
 
 /// Called by asyncio when a pump is done.
 struct StreamEnd {
     exchange: Arc<Exchange>,
     origin: Origin,
-    key: u64,
+    puller: Arc<Puller>,
     ends: Times,
 }
 
@@ -143,9 +151,7 @@ impl StreamEnd {
 
     fn settle(&self, py: Python<'_>, task: &Bound<'_, PyAny>) {
         self.ends.note(Invariant::StreamClosedOnce);
-        if let Some(local) = Local::current() {
-            local.forget_stream(self.key);
-        }
+        self.puller.leave();
         let result = task.call_method0(name!(py, "result"));
         let is_closed = self.exchange.closed().is_some();
         match result {

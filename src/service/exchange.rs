@@ -55,8 +55,9 @@ struct State {
     connection: Option<Waker>,
     /// Woken when `poll_inbound` has something new.
     receiver: Option<Waker>,
-    /// Woken when there is room for more response, or none will be taken.
-    sender: Option<Waker>,
+    /// Woken when there is room for more response, or none will be taken. All of them: several tasks of an application
+    /// may send.
+    senders: Vec<Waker>,
     /// Woken when no more response will be taken.
     watcher: Option<Waker>,
 }
@@ -193,6 +194,12 @@ impl Exchange {
         Ok(())
     }
 
+    /// More response may be pushed, or none will be taken. A look: whoever waits for room goes on waiting.
+    pub fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        state.closed.is_some() || state.outbound_bytes < HIGH_WATER_BYTES
+    }
+
     /// Ready when more response may be pushed, or when none will be taken (`Err`).
     pub fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         let mut state = self.state.lock();
@@ -202,7 +209,7 @@ impl Exchange {
         if state.outbound_bytes < HIGH_WATER_BYTES {
             return Poll::Ready(Ok(()));
         }
-        remember(&mut state.sender, cx);
+        remember_all(&mut state.senders, cx);
         Poll::Pending
     }
 
@@ -215,7 +222,7 @@ impl Exchange {
         if state.outbound.is_empty() && state.outbound_bytes == 0 {
             return Poll::Ready(Ok(()));
         }
-        remember(&mut state.sender, cx);
+        remember_all(&mut state.senders, cx);
         Poll::Pending
     }
 
@@ -286,9 +293,10 @@ impl Exchange {
     pub fn written(&self, bytes: usize) {
         let mut state = self.state.lock();
         state.outbound_bytes -= bytes.min(state.outbound_bytes);
-        let waker = if state.outbound_bytes < HIGH_WATER_BYTES { state.sender.take() } else { None };
+        let has_room = state.outbound_bytes < HIGH_WATER_BYTES;
+        let senders = if has_room { std::mem::take(&mut state.senders) } else { Vec::new() };
         drop(state);
-        wake(waker);
+        senders.into_iter().for_each(Waker::wake);
     }
 
     /// More of the request body may be offered.
@@ -331,9 +339,11 @@ impl Exchange {
         state.outbound_bytes = 0;
         // A handler may keep the exchange, to ask how it ended; it is not to keep the connection's task.
         let dropped = (dropped, state.connection.take());
-        let waiting = [state.receiver.take(), state.sender.take(), state.watcher.take()];
+        let senders = std::mem::take(&mut state.senders);
+        let waiting = [state.receiver.take(), state.watcher.take()];
         drop(state);
         drop(dropped);
+        senders.into_iter().for_each(Waker::wake);
         waiting.into_iter().for_each(wake);
     }
 }
@@ -355,6 +365,12 @@ fn remember(slot: &mut Option<Waker>, cx: &Context<'_>) {
     match slot {
         Some(known) if is_same_task(known, cx.waker()) => {}
         _ => *slot = Some(cx.waker().clone()),
+    }
+}
+
+fn remember_all(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !waiting.iter().any(|known| is_same_task(known, cx.waker())) {
+        waiting.push(cx.waker().clone());
     }
 }
 

@@ -111,6 +111,27 @@ fn a_producer_waits_for_room_and_goes_on() {
     });
 }
 
+/// Of several tasks that wait for room all go on, though somebody looks whether there is any.
+#[test]
+fn all_who_wait_for_room_go_on() {
+    explore(|| {
+        let exchange = Exchange::without_body();
+        exchange.push(ReplyEvent::Chunk(piece())).unwrap();
+        let senders = [exchange.clone(), exchange.clone()].map(|there| {
+            thread::spawn(move || {
+                Task::new().wait(|cx| there.poll_room(cx)).unwrap();
+                assert!(there.has_room());
+            })
+        });
+        exchange.has_room();
+        assert!(exchange.take_event().is_some());
+        exchange.written(HIGH_WATER_BYTES);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
 /// An application that waits, for the body, for room or for the end, is told when the peer leaves.
 #[test]
 fn all_who_wait_are_told_of_the_end() {
