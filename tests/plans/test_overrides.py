@@ -129,22 +129,16 @@ class Looked(FastAPI):
         return super().__getattribute__(name)
 
 
-class Hesitant(dict[Any, Any]):
-    """True when it says so."""
-
-    is_true = False
-
-    def __bool__(self) -> bool:
-        return self.is_true
-
-
 def test_overrides_of_a_class_that_has_them_otherwise(live, connect):
-    app = overridable(Property)
+    class Kept(Property):
+        pass
+
+    app = overridable(Kept)
     connection = connect(live(app))
     assert connection.exchange(request_bytes("GET", "/")).body == b'"own"'
-    Property.kept = {own: other}
+    Kept.kept = {own: other}
     assert connection.exchange(request_bytes("GET", "/")).body == b'"other"'
-    Property.kept = {}
+    Kept.kept = {}
     assert connection.exchange(request_bytes("GET", "/")).body == b'"own"'
 
 
@@ -166,6 +160,12 @@ def test_overrides_of_an_application_whose_class_is_another_one_now(live, connec
 
 
 def test_overrides_that_are_no_plain_dict(live, connect):
+    class Hesitant(dict[Any, Any]):
+        is_true = False
+
+        def __bool__(self) -> bool:
+            return self.is_true
+
     app = overridable()
     app.dependency_overrides = Hesitant({own: other})
     connection = connect(live(app))
