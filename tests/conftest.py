@@ -63,6 +63,7 @@ ALONE = {
     "tests/test_cli.py::test_unix_domain_socket": "makes a socket in the folder of its fixture",
     "tests/test_docs.py": "doctest replaces sys.stdout",
     "tests/test_same_bytes.py::test_other_applications": "imports its applications by name, and forgets them; saves a file",
+    "tests/test_interpreters.py::test_folder_of_files": "writes into the folder of its fixture",
     "tests/test_interpreters.py::test_each_worker_has": "counts the interpreters of the process",
     "tests/test_interpreters.py::test_interpreters_end": "counts the interpreters of the process",
     "tests/test_interpreters.py::test_interpreter_ends_while": "counts the interpreters of the process",

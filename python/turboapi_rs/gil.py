@@ -8,16 +8,16 @@ can do without, and warns with the module's name.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from turboapi_rs.config import ConfigError, ServerConfig
+from turboapi_rs.replaced import Replacement
 
 __all__ = ["check_gil", "culprit_noted", "is_on", "reason", "settle", "watch"]
 
@@ -52,12 +52,9 @@ def reason() -> str | None:
     return "an extension module turned it on"
 
 
-@contextlib.contextmanager
-def culprit_noted() -> Iterator[None]:
-    """Note which module turns the GIL on in the `with` block. CPython's own lines of warning are taken for ours."""
+def _note_culprits() -> Callable[[], None]:
     if is_on():
-        yield
-        return
+        return lambda: None
     before = warnings.showwarning
 
     def show(message: Any, category: type[Warning], filename: str, lineno: int, *rest: Any, **named: Any) -> None:
@@ -67,15 +64,19 @@ def culprit_noted() -> Iterator[None]:
         else:
             _culprits.append(found[1])
 
-    # Whatever filters the environment sets: the warning is asked for. It comes once in a process, so it may stay.
-    warnings.filterwarnings("default", message=r"The global interpreter lock \(GIL\)", category=RuntimeWarning)
-    warnings.showwarning = show
-    try:
-        yield
-    finally:
+    def restore() -> None:
         # The application may have put its own there, which calls ours.
         if warnings.showwarning is show:
             warnings.showwarning = before
+
+    # Whatever filters the environment sets: the warning is asked for. It comes once in a process, so it may stay.
+    warnings.filterwarnings("default", message=r"The global interpreter lock \(GIL\)", category=RuntimeWarning)
+    warnings.showwarning = show
+    return restore
+
+
+culprit_noted = Replacement(_note_culprits)
+"""Notes which module turns the GIL on in a `with` block. CPython's own lines of warning are taken for ours."""
 
 
 def _culprit_of_registries() -> str | None:

@@ -19,13 +19,13 @@ import contextvars
 import importlib.metadata
 import select
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from turboapi_rs._core import _note_call_back as note_call_back
 from turboapi_rs._core import _step_here
 from turboapi_rs.abandoned import Asked, asks_iterator
+from turboapi_rs.replaced import Replacement
 
 __all__ = ["claim_of", "claim_own", "connect", "disconnect", "disown", "note_call_back"]
 
@@ -40,10 +40,6 @@ _ATTRIBUTE = "_turboapi_handoff"
 
 _METHOD = "run_sync_in_worker_thread"
 
-_lock = threading.Lock()
-_users = 0
-_restore: Callable[[], None] | None = None
-
 
 def connect(loop: Any, native: Any) -> None:
     """Hand functions that tasks of `loop` bring to anyio over to the offload pool behind `native`.
@@ -57,11 +53,7 @@ def connect(loop: Any, native: Any) -> None:
     if not _is_known():
         return
     setattr(loop, _ATTRIBUTE, _Handoff(loop, native))
-    global _users, _restore
-    with _lock:
-        _users += 1
-        if _restore is None:
-            _restore = _replace()
+    _replacement.begin()
 
 
 def disconnect(loop: Any) -> None:
@@ -71,12 +63,7 @@ def disconnect(loop: Any) -> None:
         return
     setattr(loop, _ATTRIBUTE, None)
     handoff.release()
-    global _users, _restore
-    with _lock:
-        _users -= 1
-        if _users == 0 and _restore is not None:
-            _restore()
-            _restore = None
+    _replacement.end()
 
 
 def claim_of(loop: Any) -> Callable[[], None] | None:
@@ -153,6 +140,9 @@ def _replace() -> Callable[[], None]:
             setattr(AsyncIOBackend, _METHOD, original)
 
     return restore
+
+
+_replacement = Replacement(_replace)
 
 
 def _noting(backend: Any) -> Any:

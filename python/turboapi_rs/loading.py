@@ -6,7 +6,6 @@ Rule: whatever is wrong is one line that names module, attribute and cause.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import importlib.machinery
@@ -14,10 +13,11 @@ import marshal
 import os
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from turboapi_rs import gil
+from turboapi_rs.replaced import Replacement
 
 __all__ = ["AppNotFound", "AppTarget", "load"]
 
@@ -42,32 +42,33 @@ class AppTarget:
 
     def load(self) -> Any:
         """Import it, as `load` does. Who turns the GIL on by it is noted."""
-        with gil.culprit_noted(), _as_from_cache():
+        with gil.culprit_noted, _as_from_cache:
             return load(self.target, app_dir=self.app_dir, factory=self.factory)
 
 
-@contextlib.contextmanager
-def _as_from_cache() -> Iterator[None]:
-    """Modules that are compiled meanwhile get the constants that they would have from a bytecode cache.
+def _compile_as_from_cache() -> Callable[[], None]:
+    """Have modules that are compiled from now on get the constants that they would have from a bytecode cache.
 
     Without the GIL, the numbers and bytes in code that was unmarshalled are immortal, and those of code that `compile`
     gave are not (CPython gh-118527): each use of one counts a reference on a cache line that all workers write, and two
     workers computed half as fast. That hit the first start, and every start where no bytecode is written.
     """
     if not gil.is_free_threaded_build():
-        yield
-        return
+        return lambda: None
     plain: Any = importlib.machinery.SourceFileLoader
     inherited = plain.source_to_code
 
     def source_to_code(self: Any, *arguments: Any, **named: Any) -> types.CodeType:
         return marshal.loads(marshal.dumps(inherited(self, *arguments, **named)))
 
-    plain.source_to_code = source_to_code
-    try:
-        yield
-    finally:
+    def restore() -> None:
         plain.source_to_code = inherited
+
+    plain.source_to_code = source_to_code
+    return restore
+
+
+_as_from_cache = Replacement(_compile_as_from_cache)
 
 
 def load(target: str, *, app_dir: str = ".", factory: bool = False) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.machinery
 import sys
 import sysconfig
+import threading
+import warnings
 
 import pytest
 from turboapi_rs.loading import AppNotFound, AppTarget
+
+from tests.freethreading.conftest import THREADS
 
 IMMORTAL = 1 << 29
 """No count of references that anyone holds is as high."""
@@ -55,3 +60,22 @@ def test_modules_are_compiled_as_ever_after_an_application_was_loaded(tmp_path, 
     with pytest.raises(AppNotFound):
         AppTarget("broken_here:app", str(tmp_path)).load()
     assert importlib.machinery.SourceFileLoader.source_to_code is before
+
+
+MEETING = """
+import builtins
+builtins.turboapi_meeting.wait(20)
+from turboapi_rs import Server
+server = Server()
+"""
+
+
+@pytest.mark.once
+def test_threads_that_load_applications_at_once_leave_all_as_it_was(tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(builtins, "turboapi_meeting", threading.Barrier(THREADS), raising=False)
+    before = (importlib.machinery.SourceFileLoader.source_to_code, warnings.showwarning)
+    for number in range(THREADS):
+        (tmp_path / f"meeting_{number}.py").write_text(MEETING)
+    at_once(lambda number: AppTarget(f"meeting_{number}:server", str(tmp_path)).load())
+    assert (importlib.machinery.SourceFileLoader.source_to_code, warnings.showwarning) == before
